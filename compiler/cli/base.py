@@ -1,0 +1,159 @@
+"""What every command shares: the application, its options, how findings are printed, and the exit
+status.
+
+Parsing only: every command says what it needs, imports it then, and hands over. Exit status: 0
+clean, 1 errors, 2 usage, 3 our bug.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from compiler.codes import B902
+from compiler.diagnostics import RENDERERS, Report, clean
+from compiler.source import BRANCHES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+BUILD = Path("out/build")
+
+app = typer.Typer(
+    name="trivium",
+    help="A curriculum compiler for language models.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TaxonomyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--taxonomy",
+        metavar="DIR",
+        help="The taxonomy's folder. Without it: `./taxonomy`, or the current folder.",
+        show_default=False,
+    ),
+]
+
+
+def _known_form(form: str) -> str:
+    if form not in RENDERERS:
+        raise typer.BadParameter(f"`{form}` is not one of {', '.join(RENDERERS)}")
+    return form
+
+
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(RENDERERS),
+        callback=_known_form,
+        help="How findings are printed.",
+    ),
+]
+
+
+@app.callback()
+def _about() -> None:
+    """Keeps `check` a command of its own even where it is the only one."""
+
+
+def taxonomy_folder(named: Path | None) -> Path:
+    """The taxonomy that a command works on; a usage error where there is none."""
+    if named is not None:
+        if not named.is_dir():
+            raise typer.BadParameter(f"`{named}` is not a folder", param_hint="--taxonomy")
+        return named
+    if Path("taxonomy").is_dir():
+        return Path("taxonomy")
+    if any(Path(branch).is_dir() for branch in BRANCHES):
+        return Path()
+    raise typer.BadParameter(
+        f"no taxonomy here: neither `taxonomy` nor one of {', '.join(f'`{b}`' for b in BRANCHES)} "
+        "is a folder of the current one; name it with `--taxonomy DIR`"
+    )
+
+
+def finish(report: Report, form: str, root: Path) -> None:
+    """Prints a report; raises Exit(1) where it has errors."""
+    if form == "github" and (folder := _from_here(root)) != ".":
+        report = report.under(folder)
+    text = RENDERERS[form](report)
+    screen = console()
+    if form == "human" and screen.is_terminal:
+        screen.print(_coloured(text), soft_wrap=True)
+    elif text:
+        sys.stdout.write(text + "\n")
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def guarded(app: typer.Typer) -> NoReturn:
+    """Runs a command line; what nobody expected becomes one line and exit status 3."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as wrong:
+        if os.environ.get("TRIVIUM_DEBUG"):
+            raise
+        said = " ".join(str(wrong).split())
+        sys.stderr.write(
+            f"error[{B902.id}] {B902.name}: {type(wrong).__name__}: {clean(said)[:300]}\n"
+            "   = help: this is our bug; please report it to the project with the command and the"
+            " traceback that TRIVIUM_DEBUG=1 shows\n"
+        )
+        sys.exit(3)
+    sys.exit(0)
+
+
+def _from_here(root: Path) -> str:
+    """The taxonomy's folder as seen from the current one."""
+    return Path(os.path.relpath(root.resolve())).as_posix()
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def print_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)
+) -> None:
+    """Prints a plain table; the columns `left` are aligned to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = (
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        typer.echo("  ".join(cells).rstrip())
+
+
+_COLOURS = (
+    (r"^error\[\w+\]", "bold red"),
+    (r"^warning\[\w+\]", "bold yellow"),
+    (r"^ *-->", "blue"),
+    (r"^ *\d* \|", "blue"),
+    (r"^ +\| +(\^+)", "bold red"),
+    (r"^ += (?:help|note|more):", "cyan"),
+)
+
+
+def _coloured(text: str) -> "Text":
+    from rich.text import Text
+
+    shown = Text(text)
+    for pattern, style in _COLOURS:
+        shown.highlight_regex(re.compile(pattern, re.M), style)
+    return shown

@@ -1,0 +1,238 @@
+"""The commands that go on from a checked taxonomy: `plan`, `compile`, `show`."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compiler.cli.base import BUILD, TaxonomyOption, app, finish, print_table, taxonomy_folder
+from compiler.codes import E703, F605, M303
+from compiler.diagnostics import Report, Span
+
+if TYPE_CHECKING:
+    from compiler.curriculum import TeacherSpec
+    from compiler.driver import Program
+    from compiler.expand import Outcome, Tally
+    from compiler.teacher import Teacher
+
+TeacherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="NAME",
+        help="extractive, scripted:FILE, or http://HOST:PORT/v1[#MODEL]; else as in curriculum.yaml.",
+        show_default=False,
+    ),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option("--at", metavar="REV", help="Read a git revision, not the files on disk."),
+]
+
+
+def home() -> Path:
+    """The folder that outlives a build: the journal, and fetched documents. `TRIVIUM_HOME` moves
+    it.
+    """
+    return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")
+
+
+@app.command()
+def plan(
+    taxonomy: TaxonomyOption = None, teacher: TeacherOption = None, at: AtOption = None
+) -> None:
+    """Say what a compile would ask, leaf by leaf, before a token is spent."""
+    from compiler.journal import Journal
+    from compiler.plan import plan as make_plan
+
+    root, report = taxonomy_folder(taxonomy), Report()
+    program, spec = _prepare(root, teacher, at, report)
+    if program is None or spec is None:
+        finish(report, "human", root)
+        return
+    model = _teacher(spec, root, report)
+    if model is None:
+        finish(report, "human", root)
+        return
+    with Journal(home() / "journal.sqlite") as journal:
+        made = make_plan(program.units, program.pipelines, model.model, journal)
+    names = [
+        "chunks",
+        "units",
+        "samples",
+        "calls",
+        "prompt_tokens",
+        "completion_tokens",
+        "journaled",
+    ]
+    rows = [[line.leaf, *(f"{getattr(line, n):,}" for n in names)] for line in made.lines]
+    rows.append(["all leaves", *(f"{made.total(n):,}" for n in names)])
+    print_table(
+        ["leaf", "chunks", "units", "samples", "calls", "prompt tok.", "reply tok.", "journaled"],
+        rows,
+    )
+    dial = program.curriculum.samples_per_leaf
+    typer.echo(
+        f"\n`samples_per_leaf: {dial}` asks for {dial} samples of each leaf; a unit is one call for several of\n"
+        "them, and each is then judged. Tokens are estimates without a tokenizer, and a ceiling: what a judge\n"
+        "turns down is asked no further. `journaled` counts the units whose first question is answered already.\n"
+        f"teacher: {model.model or spec.url}"
+    )
+    finish(report, "human", root)
+
+
+@app.command()
+def compile(
+    taxonomy: TaxonomyOption = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build folder.")] = BUILD,
+    teacher: TeacherOption = None,
+    at: AtOption = None,
+) -> None:
+    """Compile a taxonomy into a two-phase curriculum."""
+    root, report = taxonomy_folder(taxonomy), Report()
+    compile_into(root, out, teacher, at, report)
+    finish(report, "human", root)
+
+
+def compile_into(
+    root: Path, out: Path, teacher: str | None, at: str | None, report: Report
+) -> bool:
+    """Compiles and prints the books; False where an error stopped it, which `report` then holds."""
+    from compiler.emit import emit
+    from compiler.teacher.extractive import NOTICE
+
+    program, spec = _prepare(root, teacher, at, report)
+    if program is None or spec is None:
+        return False
+    asked = _teacher(spec, root, report)
+    judge = _teacher(program.curriculum.judge or spec, root, report) if not teacher else asked
+    if asked is None or judge is None:
+        return False
+    if program.curriculum.judge in (None, spec) or teacher:
+        judge = asked
+    try:
+        product, tally = asyncio.run(_expand(program, asked, judge, report))
+    except KeyboardInterrupt:
+        typer.echo(
+            "stopped; every answer so far is in the journal: run the same command again", err=True
+        )
+        raise typer.Exit(130) from None
+    if product is None:
+        return False
+    manifest = emit(product, out)
+    typer.echo(
+        f"asked {tally.asked:,} questions; {tally.journaled:,} answers came from the journal"
+    )
+    if asked.model.startswith("extractive"):
+        typer.echo(f"note: {NOTICE}")
+    _print_books(manifest)
+    typer.echo(f"written to {out}")
+    return True
+
+
+async def _expand(
+    program: "Program", teacher: "Teacher", judge: "Teacher", report: Report
+) -> "tuple[Any, Tally]":
+    from compiler.driver import expand
+    from compiler.journal import Journal
+    from compiler.progress import Progress
+
+    with (
+        Journal(home() / "journal.sqlite") as journal,
+        Progress("unit", len(program.units)) as progress,
+    ):
+        made = 0
+
+        def step(outcome: "Outcome") -> None:
+            nonlocal made
+            made += len(outcome.samples)
+            progress.step(f"{made:,} samples")
+
+        return await expand(program, teacher, judge, journal, report, step)
+
+
+def _prepare(
+    root: Path, teacher: str | None, at: str | None, report: Report
+) -> "tuple[Program | None, TeacherSpec | None]":
+    from compiler.curriculum import TeacherSpec
+    from compiler.driver import prepare
+    from compiler.source import open_source
+
+    try:
+        named = TeacherSpec.named(teacher) if teacher else None
+        source = open_source(root, at)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from wrong
+    program = prepare(source, home() / "documents", report)
+    return program, named or (program.curriculum.teacher if program else None)
+
+
+def _teacher(spec: "TeacherSpec", root: Path, report: Report) -> "Teacher | None":
+    """The teacher; a script's path counts from the current folder, then from the taxonomy."""
+    from compiler.teacher.make import make_teacher
+
+    here = Path() if spec.file and Path(spec.file).is_file() else root
+    try:
+        return make_teacher(spec, here)
+    except (OSError, TypeError, ValueError) as wrong:
+        report.add(M303, f"the script `{spec.file}` cannot be read: {wrong}", Span(spec.file))
+        return None
+
+
+def _print_books(manifest: Mapping[str, Any]) -> None:
+    from compiler.codes import CATALOGUE
+
+    rows = []
+    for account in manifest["passes"]:
+        reasons = [f"{n} {CATALOGUE[code].name} ({code})" for code, n in account["dropped"].items()]
+        rows.append(
+            [
+                account["name"],
+                f"{account['in']:,}",
+                f"{account['kept']:,}",
+                ", ".join(reasons) or "none",
+            ]
+        )
+    print_table(["pass", "in", "kept", "dropped"], rows, left=(0, 3))
+    skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
+    for leaf in skipped:
+        typer.echo(f"skipped {leaf['leaf']}: {leaf['skipped']} {CATALOGUE[leaf['skipped']].name}")
+    files = manifest["files"]
+    replay = files["phase2.jsonl"].get("replay", 0)
+    typer.echo(
+        f"phase 1: {files['phase1.jsonl']['count']:,} samples; "
+        f"phase 2: {files['phase2.jsonl']['count']:,}, of which {replay:,} replay; "
+        f"held out: {files['heldout.jsonl']['count']:,} questions"
+    )
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A sample's id, or its first digits.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The build folder.")] = BUILD,
+) -> None:
+    """Tell the whole story of one sample: leaf, document, teacher, scores, raw replies."""
+    from compiler.diagnostics import clean
+    from compiler.journal import Journal
+    from compiler.story import find, tell
+
+    report = Report()
+    if not (data / "manifest.json").is_file():
+        report.add(F605, f"`{data}` holds no finished build", hint="run `trivium compile` first")
+        finish(report, "human", data)
+    try:
+        found = find(data, id)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="ID") from wrong
+    if found is None:
+        report.add(
+            E703, f"no sample's id begins with `{id}`", hint=f"ids are in {data}/samples.jsonl"
+        )
+        finish(report, "human", data)
+        return
+    with Journal(home() / "journal.sqlite") as journal:
+        for line in tell(*found, journal).splitlines():
+            typer.echo(clean(line))

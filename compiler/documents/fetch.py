@@ -1,0 +1,253 @@
+"""A knowledge leaf goes in; the documents that it pins come out, normalised.
+
+A pass of its own because it is the only one that reaches outside: it speaks to git and to nothing
+else, reads only from the tree of one commit, and keeps what it fetched in a folder of bare
+repositories.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.codes import T140, T141, T142, T143, T144, Code
+from compiler.diagnostics import Report
+from compiler.documents.text import normalise
+from compiler.leaf import KnowledgeLeaf
+from compiler.source import Source, blob_id
+
+if TYPE_CHECKING:
+    import git
+
+READ = (".md", ".markdown", ".txt")
+MAX_BYTES = 20_000_000
+TIMEOUT = 600
+_FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.I)
+_REF = re.compile(r"(?!-)[\w./-]+")
+_ADDRESS = re.compile(r"(?:https?|ssh|file)://[^\s]+|(?!-)[\w.-]+@[\w.-]+:(?!:)\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file of a commit; `text` is normalised, `commit` is "" for a work tree."""
+
+    path: str
+    repo: str
+    commit: str
+    blob: str
+    text: str
+
+
+def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> tuple[Document, ...]:
+    """The documents of a leaf, sorted by path; reports T140 to T144 at the leaf's `document`."""
+    if leaf.document.repo == ".":
+        found = _select(leaf, source.paths, report)
+        read = {path: source.read(path) for path in found}
+        return tuple(_documents(leaf, source.revision, read, report))
+    import git
+
+    try:
+        address = _address(leaf.document.repo)
+        with _opened(address, cache) as repo:
+            commit = _commit(repo, address, leaf.document.commit)
+            blobs = _blobs(repo, commit)
+            found = _select(leaf, tuple(blobs), report)
+            read = {path: _read(repo, blobs[path]) for path in found}
+    except _UnusableError as wrong:
+        report.add(wrong.code, wrong.message, leaf.document.span, wrong.hint)
+        return ()
+    except (git.GitError, OSError, ValueError) as wrong:
+        message = f"cannot read `{_shown(leaf.document.repo)}`: {_last_line(wrong)}"
+        hint = "check the address, and that you may read it with `git clone`"
+        report.add(T140, message, leaf.document.span, hint)
+        return ()
+    return tuple(_documents(leaf, commit, read, report))
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a glob pattern names `path`; `**` stands for folders, no `*` for a dot file."""
+    parts = path.split("/")
+    reached = {0}
+    for wanted in pattern.removeprefix("./").split("/"):
+        if wanted == "**":
+            last = min(reached, default=len(parts))
+            while last < len(parts) and not parts[last].startswith("."):
+                last += 1
+            reached = set(range(min(reached, default=last + 1), last + 1))
+            continue
+        reached = {
+            i + 1
+            for i in reached
+            if i < len(parts)
+            and (wanted.startswith(".") or not parts[i].startswith("."))
+            and fnmatchcase(parts[i], wanted)
+        }
+    return len(parts) in reached
+
+
+def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[str]:
+    """The paths that a pattern names and that can be read."""
+    wanted = leaf.document
+    found: set[str] = set()
+    for pattern in wanted.patterns:
+        named = {path for path in paths if matches(path, pattern)}
+        if not named:
+            near = _near(pattern, paths)
+            hint = f"did you mean `{near}`?" if near else "name a file of the repository"
+            report.add(T142, f"no file matches `{pattern}`", wanted.span, hint)
+        found |= named
+    for path in sorted(found):
+        if not path.lower().endswith(READ):
+            suffix = Path(path).suffix.lower()
+            kind = "PDF is" if suffix == ".pdf" else f"`{suffix}` files are" if suffix else "it is"
+            report.add(
+                T143,
+                f"`{path}` is left out: {kind} not read yet",
+                wanted.span,
+                "convert it to Markdown, commit that, and pin it",
+            )
+    return sorted(path for path in found if path.lower().endswith(READ))
+
+
+def _near(pattern: str, paths: Sequence[str]) -> str:
+    from rapidfuzz import process
+
+    readable = [path for path in paths if path.lower().endswith(READ)]
+    near = process.extractOne(pattern, readable, score_cutoff=75)
+    return str(near[0]) if near else ""
+
+
+def _documents(
+    leaf: KnowledgeLeaf, commit: str, read: Mapping[str, bytes], report: Report
+) -> Iterator[Document]:
+    for path, data in read.items():
+        if len(data) > MAX_BYTES:
+            message = f"`{path}` is left out: it has {len(data):,} bytes, more than {MAX_BYTES:,}"
+            report.add(T143, message, leaf.document.span, "split it, and pin the parts")
+            continue
+        text = normalise(data)
+        if not text:
+            report.add(T144, f"`{path}` holds no text", leaf.document.span, "pin another file")
+            continue
+        yield Document(path, leaf.document.repo, commit, blob_id(data), text)
+
+
+class _UnusableError(Exception):
+    """The leaf's own words cannot be followed."""
+
+    def __init__(self, code: Code, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
+
+
+def _address(repo: str) -> str:
+    """The address for git, if it is of a kind that is followed; a local path is made absolute."""
+    if "::" not in repo and not repo.startswith("-") and Path(repo).exists():
+        return str(Path(repo).resolve())
+    if "::" in repo or not _ADDRESS.fullmatch(repo):
+        raise _UnusableError(
+            T140,
+            f"`{repo}` is not an address that documents are fetched from",
+            "write an `https://`, `ssh://` or `git@` address, or `.` for this taxonomy",
+        )
+    return repo
+
+
+def _opened(address: str, cache: Path) -> "git.Repo":
+    """The bare repository that keeps what was fetched from `address`; made on first use."""
+    import git
+
+    folder = cache / hashlib.sha256(address.encode()).hexdigest()[:20]
+    repo = git.Repo(folder) if (folder / "HEAD").is_file() else git.Repo.init(folder, bare=True)
+    repo.git.update_environment(**_environment())
+    return repo
+
+
+def _environment() -> dict[str, str]:
+    """Git must ask nobody, and go by no protocol but these, whatever a leaf or a redirect says."""
+    quiet = {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
+        "LC_ALL": "C",
+    }
+    if "GIT_SSH_COMMAND" not in os.environ:
+        quiet["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    return quiet
+
+
+def _commit(repo: "git.Repo", address: str, name: str) -> str:
+    """The full hash of the pinned commit, fetched if it is not there yet."""
+    import git
+
+    pinned = bool(_FULL_HASH.fullmatch(name))
+    if pinned:
+        if _resolved(repo, name):
+            return name.lower()
+        with suppress(git.GitCommandError):
+            repo.git.fetch(
+                "--depth=1", "--no-tags", "--", address, name, kill_after_timeout=TIMEOUT
+            )
+        if _resolved(repo, name):
+            return name.lower()
+    everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+    deepen = ["--unshallow"] if (Path(repo.git_dir) / "shallow").is_file() else []
+    repo.git.fetch(*deepen, "--no-tags", "--", address, *everything, kill_after_timeout=TIMEOUT)
+    found = next((f for ref in _readings(name) if (f := _resolved(repo, ref))), "")
+    if not found:
+        raise _UnusableError(
+            T141,
+            f"`{_shown(address)}` has no commit `{name}`",
+            "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
+        )
+    return found
+
+
+def _readings(name: str) -> Iterable[str]:
+    if not _REF.fullmatch(name):
+        return ()
+    return (f"refs/heads/{name}", f"refs/tags/{name}", name)
+
+
+def _resolved(repo: "git.Repo", name: str) -> str:
+    import git
+
+    try:
+        return str(
+            repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        )
+    except git.GitCommandError:
+        return ""
+
+
+def _blobs(repo: "git.Repo", commit: str) -> dict[str, str]:
+    """The plain files of a commit, path to blob id: no links, no submodules."""
+    listed = str(repo.git.ls_tree("-r", "-z", "--full-tree", commit))
+    blobs = {}
+    for line in listed.split("\0"):
+        about, _, path = line.partition("\t")
+        if about.startswith("100"):
+            blobs[path] = about.split(" ")[2]
+    return blobs
+
+
+def _read(repo: "git.Repo", blob: str) -> bytes:
+    data: bytes = repo.odb.stream(bytes.fromhex(blob)).read()
+    return data
+
+
+def _shown(address: str) -> str:
+    """The address without a password."""
+    return re.sub(r"//[^/@\s]*@", "//", address)
+
+
+def _last_line(wrong: Exception) -> str:
+    said = str(getattr(wrong, "stderr", "") or wrong)
+    lines = [line.strip(" '\"") for line in said.splitlines() if line.strip(" '\"")]
+    told = [line for line in lines if "fatal:" in line or "error:" in line]
+    line = (told or lines or ["no reason given"])[0]
+    return _shown(re.sub(r"^.*?(?:fatal|error): ", "", line))[:200]

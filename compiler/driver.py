@@ -1,0 +1,224 @@
+"""A source goes in; everything that a build writes comes out: the whole compiler, one pass after
+the other.
+
+A file of its own because the order of the passes is a thing to read in one place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.codes import B901, M304, M305, M307, R404, R405, Code
+from compiler.curriculum import FILE as CURRICULUM_FILE
+from compiler.curriculum import Curriculum
+from compiler.diagnostics import Account, Report, Span
+from compiler.documents import Chunk, Document, chunk, fetch
+from compiler.emit import LeafRecord, Product
+from compiler.expand import Drop, Expander, Outcome, Tally, from_seed
+from compiler.front import read_checked
+from compiler.journal import Journal
+from compiler.leaf import KnowledgeLeaf, Leaf
+from compiler.lower import Unit, lower
+from compiler.mix import mix
+from compiler.pipeline import Pipeline
+from compiler.pipeline import load as load_pipeline
+from compiler.pipeline import names as pipeline_names
+from compiler.resources import PIPELINES
+from compiler.sift import sift
+from compiler.source import Source
+from compiler.teacher import Teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is ready to be asked: the front end's result."""
+
+    curriculum: Curriculum
+    revision: str
+    pipelines: Mapping[str, Pipeline]
+    leaves: tuple[LeafRecord, ...]
+    units: tuple[Unit, ...]
+
+
+def prepare(source: Source, cache: Path, report: Report) -> Program | None:
+    """Reads, checks, fetches and lowers; None where an error stops the build before a token is
+    spent.
+    """
+    curriculum, taxonomy = read_checked(source, report)
+    if curriculum is None:
+        return None
+    pipelines = _pipelines(curriculum, report)
+    if report.errors:
+        return None
+    records: list[LeafRecord] = []
+    units: list[Unit] = []
+    for leaf in taxonomy.leaves:
+        record, lowered = _lower(leaf, curriculum, pipelines, source, cache, report)
+        records.append(record)
+        units += lowered
+    if not units:
+        report.add(
+            M307, "no leaf can be compiled", hint="see the warnings above, and `trivium plan`"
+        )
+        return None
+    return Program(curriculum, taxonomy.revision, pipelines, tuple(records), tuple(units))
+
+
+def _pipelines(curriculum: Curriculum, report: Report) -> dict[str, Pipeline]:
+    found = {}
+    for name in sorted({route.pipeline for route in curriculum.routes}):
+        if name not in pipeline_names():
+            report.add(
+                M304,
+                f"there is no pipeline `{name}`",
+                Span(CURRICULUM_FILE),
+                f"use one of {', '.join(f'`{known}`' for known in pipeline_names())}",
+            )
+        elif pipeline := load_pipeline(PIPELINES / name, report):
+            found[name] = pipeline
+    return found
+
+
+def _lower(
+    leaf: Leaf,
+    curriculum: Curriculum,
+    pipelines: Mapping[str, Pipeline],
+    source: Source,
+    cache: Path,
+    report: Report,
+) -> tuple[LeafRecord, tuple[Unit, ...]]:
+    """One leaf's documents, chunks and units; a leaf that yields none names the code that stopped
+    it.
+    """
+    route = next(
+        (
+            r
+            for r in curriculum.routes
+            if r.matches(leaf) and pipelines[r.pipeline].takes == leaf.kind
+        ),
+        None,
+    )
+    if route is None:
+        report.add(
+            M305,
+            f"no route sends `{leaf.path}` to a pipeline for {leaf.kind} leaves",
+            leaf.span,
+            "add one to `routes:` in `curriculum.yaml`",
+        )
+        return LeafRecord(leaf, "", (), 0, 0, M305.id), ()
+    documents: tuple[Document, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    if isinstance(leaf, KnowledgeLeaf):
+        documents = fetch(leaf, source, cache, report)
+        chunks = tuple(c for d in documents for c in chunk(d, curriculum.chunk_tokens))
+    asks = pipelines[route.pipeline].asks
+    units = lower(leaf, chunks, route.pipeline, asks, curriculum.samples_per_leaf, report)
+    skipped = "" if units else _why_skipped(leaf, report)
+    return LeafRecord(leaf, route.pipeline, documents, len(chunks), len(units), skipped), units
+
+
+def _why_skipped(leaf: Leaf, report: Report) -> str:
+    """The code of the finding at the leaf's document; a leaf without units always has one."""
+    codes = [
+        d.code.id
+        for d in report.diagnostics
+        if d.span and d.span.path == leaf.file and d.code.id.startswith("T14")
+    ]
+    return codes[0] if codes else M305.id
+
+
+async def expand(
+    program: Program,
+    teacher: Teacher,
+    judge: Teacher,
+    journal: Journal,
+    report: Report,
+    step: Callable[[Outcome], None],
+) -> tuple[Product | None, Tally]:
+    """Asks the teacher, sifts and mixes; None where the teacher cannot be reached at all."""
+    expander = Expander(teacher, judge, journal)
+    for who in dict.fromkeys((teacher, judge)):
+        if failure := await who.open():
+            report.add(failure.code, failure.detail, hint="check the endpoint and try again")
+            return None, expander.tally
+    outcomes: list[Outcome] = []
+    try:
+        async with aclosing(expander.run(program.units, program.pipelines, step)) as results:
+            async for outcome in results:
+                outcomes.append(outcome)
+    finally:
+        for who in dict.fromkeys((teacher, judge)):
+            await who.close()
+    _report_failures(outcomes, report)
+    return finish(program, outcomes, teacher.model, judge.model, report), expander.tally
+
+
+def finish(
+    program: Program, outcomes: Sequence[Outcome], teacher: str, judge: str, report: Report
+) -> Product:
+    """Sifts, mixes, and closes the books."""
+    curriculum = program.curriculum
+    leaves = [record.leaf for record in program.leaves]
+    seeds = [from_seed(leaf, seed) for leaf in leaves for seed in leaf.shown]
+    held_out = [from_seed(leaf, s) for leaf in leaves for s in leaf.seeds if s.held_out]
+    written = [sample for outcome in outcomes for sample in outcome.samples]
+    failures = [outcome.failure.code for outcome in outcomes if outcome.failure]
+    drops = [drop for outcome in outcomes for drop in outcome.drops]
+    verdicts = sift([*seeds, *written], held_out, curriculum.sift, curriculum.samples_per_leaf)
+    kept = tuple(verdict.sample for verdict in verdicts if verdict.code is None)
+    sifted = [
+        Drop(
+            v.code,
+            f"{v.detail} ({v.other})" if v.other else v.detail,
+            v.sample.leaf,
+            "sift",
+            v.sample.question,
+            v.sample.origin.replies,
+        )
+        for v in verdicts
+        if v.code
+    ]
+    accounts = (
+        Account.of("ask", len(outcomes) - len(failures), failures),
+        Account.of("expand", len(written), [drop.code for drop in drops]),
+        Account("seeds", len(seeds), len(seeds), {}),
+        Account.of("sift", len(kept), [drop.code for drop in sifted]),
+    )
+    if accounts[3].taken != accounts[1].kept + accounts[2].kept:
+        raise AssertionError(f"{B901}: sift took {accounts[3].taken} samples")
+    return Product(
+        program.revision,
+        curriculum,
+        teacher,
+        judge,
+        {pipeline.name: pipeline.digest for pipeline in program.pipelines.values()},
+        program.leaves,
+        kept,
+        (*drops, *sifted),
+        tuple(held_out),
+        mix(kept, curriculum.mix, curriculum.seed, report),
+        accounts,
+    )
+
+
+def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
+    """One finding per leaf and code for requests without an answer, however many there are."""
+    failed: dict[tuple[str, Code], list[str]] = {}
+    spans = {outcome.unit.leaf.path: outcome.unit.leaf.span for outcome in outcomes}
+    for outcome in outcomes:
+        if outcome.failure:
+            key = (outcome.unit.leaf.path, outcome.failure.code)
+            failed.setdefault(key, []).append(outcome.failure.detail)
+        for drop in outcome.drops:
+            if drop.code.id.startswith("R"):
+                failed.setdefault((drop.leaf, drop.code), []).append(drop.detail)
+    for (leaf, code), details in failed.items():
+        report.add(
+            code,
+            f"`{leaf}`: {len(details)} of its requests had no answer; the first: {details[0]}",
+            spans[leaf],
+            ""
+            if code in (R404, R405)
+            else "run the same command again: no answer is asked for twice",
+        )

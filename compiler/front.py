@@ -1,0 +1,150 @@
+"""A source goes in; its settings and a checked Taxonomy come out: the whole front end.
+
+A file of its own because `trivium check` is this and nothing more, and must start light.
+"""
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import Any
+
+from compiler.check import check
+from compiler.codes import S002, T108, T109, T110, T111, T112
+from compiler.curriculum import Curriculum
+from compiler.curriculum import read as read_curriculum
+from compiler.diagnostics import Report, Span
+from compiler.leaf import Leaf, Taxonomy, make_leaf
+from compiler.schema import LEAF, load, validate, versions
+from compiler.source import LEAF_NAME, Source, SourceFile, in_branch, leaf_files
+from compiler.tree import Tree, lint, parse
+
+
+def read_checked(
+    source: Source, report: Report, only: Collection[str] | None = None
+) -> tuple[Curriculum | None, Taxonomy]:
+    """The settings (None where they have errors) and the leaves, under the settings' policy."""
+    curriculum = read_curriculum(source, report)
+    if curriculum:
+        report.inherit(curriculum.policy)
+    return curriculum, read_taxonomy(source, report, only)
+
+
+def read_taxonomy(source: Source, report: Report, only: Collection[str] | None = None) -> Taxonomy:
+    """Reads and checks every leaf of `source`, or of the files and folders `only`.
+
+    A leaf with an error is left out, the others go on.
+    """
+    known = frozenset(source.paths)
+    trees: dict[str, Tree] = {}
+    leaves: list[Leaf] = []
+    for path in leaf_files(source) if only is None else _named(source, known, only, report):
+        report.files += 1
+        tree = _read_tree(SourceFile(path, source.read(path)), report)
+        if tree and not report.errors_at(path):
+            trees[path] = tree
+            leaves.append(make_leaf(tree, _attribution(source, known, path, report)))
+    taxonomy = Taxonomy(source.revision, tuple(leaves))
+    check(taxonomy, trees, source, report)
+    broken = report.broken
+    return Taxonomy(source.revision, tuple(leaf for leaf in leaves if leaf.file not in broken))
+
+
+def _named(
+    source: Source, known: Collection[str], only: Collection[str], report: Report
+) -> list[str]:
+    """The files that `only` names, each once: a file as it is, of a folder its leaf files."""
+    found: set[str] = set()
+    for name in only:
+        inside = {path for path in leaf_files(source) if name == "." or path.startswith(f"{name}/")}
+        if name in known:
+            found.add(name)
+        elif inside or any(path.startswith(f"{name}/") for path in known):
+            found |= inside
+        else:
+            report.add(
+                T111,
+                f"`{name}` is no file or folder of the taxonomy",
+                Span(name),
+                "check the spelling, and `--taxonomy`",
+            )
+    return sorted(found)
+
+
+def _read_tree(file: SourceFile, report: Report) -> Tree | None:
+    """One file through text, version and shape; None where there is no leaf to make of it."""
+    name = PurePosixPath(file.path).name
+    if name != LEAF_NAME:
+        report.add(
+            T110,
+            f"a leaf file cannot be named `{name}`",
+            Span(file.path),
+            f"rename it to `{LEAF_NAME}`, in a folder of its own",
+        )
+        return None
+    tree = parse(file, report)
+    if tree is None:
+        return None
+    if not in_branch(file.path):
+        report.add(
+            T112,
+            "the leaf lies outside `knowledge`, `foundational_skills` and `compositional_skills`",
+            Span(file.path),
+            "move its folder into the branch that it belongs to",
+        )
+    version = _version(tree, report)
+    if version is None:
+        return None
+    if version > 1:
+        lint(tree, report)
+    elif report.errors_at(file.path):
+        report.soften(S002, file.path)
+    name = f"v{version}/{_kind(tree)}"
+    if load(name).get("deprecated"):
+        report.add(
+            T109,
+            f"version {version} of the knowledge format is retired",
+            tree.keys.get(("version",), Span(file.path)),
+            "write it as version 3: a context and at least three questions per seed example",
+        )
+        return None
+    return tree if validate(tree, name, LEAF, report) else None
+
+
+def _version(tree: Tree, report: Report) -> int | None:
+    """The version whose schema the file is held to: its own, 1 where it names none."""
+    value: Any = tree.value
+    told = value.get("version", 1)
+    version: int | None
+    try:
+        version = int(told)
+    except (TypeError, ValueError, OverflowError):
+        version = None if told is None else 1
+    if version in versions():
+        return version
+    report.add(
+        T108,
+        f"there is no version `{told}` of the leaf format"
+        if told is not None
+        else "`version` is empty",
+        tree.span(("version",)),
+        f"write `version: {versions()[-1]}`",
+    )
+    return None
+
+
+def _kind(tree: Tree) -> str:
+    """Which of the two schemas: by branch, else by content where a branch has none of its own."""
+    branch = in_branch(tree.file.path)
+    if branch in ("knowledge", "compositional_skills"):
+        return branch
+    value: Any = tree.value
+    return "knowledge" if "document" in value else "compositional_skills"
+
+
+def _attribution(source: Source, known: Collection[str], path: str, report: Report) -> str | None:
+    """The text of the leaf's `attribution.txt`, None where there is none."""
+    beside = (PurePosixPath(path).parent / "attribution.txt").as_posix()
+    if beside not in known:
+        return None
+    text = source.read(beside).decode("utf-8", "replace").removeprefix("\ufeff")
+    report.texts[beside] = text
+    return text

@@ -1,0 +1,181 @@
+"""A checked Tree goes in; a Leaf comes out: typed, frozen, and with the place of everything in it.
+
+A pass of its own so that nothing further right ever looks into a mapping again: three versions of
+the format become one meaning here. It also says which seed examples no prompt may show, because
+evaluation will ask them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from compiler.diagnostics import Span
+from compiler.source import in_branch
+from compiler.tree import Path, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A question and its answer, written by a person; `id` ends in 1-based numbers: `#2`, `#1.3`.
+
+    `held_out` seeds are asked in evaluation and shown in no prompt.
+    """
+
+    id: str
+    question: str
+    answer: str
+    context: str
+    held_out: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """Where a knowledge leaf's text lies; `repo` is `.` for the taxonomy's own files."""
+
+    repo: str
+    commit: str
+    patterns: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """What both kinds of leaf have; `path` is the folder, `file` the `qna.yaml` in it."""
+
+    path: str
+    file: str
+    blob: str
+    version: int
+    created_by: str
+    licences: tuple[str, ...]
+    seeds: tuple[Seed, ...]
+    span: Span
+
+    @property
+    def shown(self) -> tuple[Seed, ...]:
+        """The seeds that a prompt may show."""
+        return tuple(seed for seed in self.seeds if not seed.held_out)
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeLeaf(_Leaf):
+    """What a document says."""
+
+    domain: str
+    outline: str
+    document: DocumentRef
+
+    @property
+    def branch(self) -> str:
+        """The branch it lies in; outside of all three it counts as `knowledge`."""
+        return in_branch(self.file) or "knowledge"
+
+    @property
+    def kind(self) -> str:
+        return "knowledge"
+
+
+@dataclass(frozen=True, slots=True)
+class SkillLeaf(_Leaf):
+    """How to do something."""
+
+    task: str
+
+    @property
+    def branch(self) -> str:
+        """The branch it lies in; outside of all three it counts as `compositional_skills`."""
+        return in_branch(self.file) or "compositional_skills"
+
+    @property
+    def kind(self) -> str:
+        """`grounded` where every shown seed has a context, else `freeform`."""
+        return "grounded" if all(seed.context for seed in self.shown) else "freeform"
+
+
+Leaf = KnowledgeLeaf | SkillLeaf
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """Every leaf without an error, sorted by path; `revision` is "" for a work tree."""
+
+    revision: str
+    leaves: tuple[Leaf, ...]
+
+
+def make_leaf(tree: Tree, attribution: str | None) -> Leaf:
+    """The meaning of a tree that fits its schema; `attribution`: the text of the file beside it."""
+    value: Mapping[str, Any] = tree.value  # type: ignore[assignment]
+    file = tree.file.path
+    path = PurePosixPath(file).parent.as_posix()
+    is_knowledge = "document" in value
+    seeds = _knowledge_seeds if is_knowledge else _skill_seeds
+    common = {
+        "path": path,
+        "file": file,
+        "blob": tree.file.blob,
+        "version": int(value.get("version", 1)),
+        "created_by": value["created_by"].strip(),
+        "licences": licences(attribution or ""),
+        "seeds": tuple(seeds(path, value["seed_examples"], tree)),
+        "span": Span(file),
+    }
+    if not is_knowledge:
+        return SkillLeaf(**common, task=value["task_description"].strip())
+    document = value["document"]
+    where = DocumentRef(
+        document["repo"].strip(),
+        document["commit"].strip(),
+        tuple(document["patterns"]),
+        tree.key_span(("document",)),
+    )
+    return KnowledgeLeaf(
+        **common,
+        domain=value["domain"].strip(),
+        outline=value["document_outline"].strip(),
+        document=where,
+    )
+
+
+def _skill_seeds(path: str, examples: Sequence[Mapping[str, str]], tree: Tree) -> Iterator[Seed]:
+    for i, example in enumerate(examples):
+        yield _seed(
+            f"{path}#{i + 1}",
+            example,
+            example.get("context", ""),
+            len(examples) > 1 and i == len(examples) - 1,
+            tree.span(("seed_examples", i)),
+        )
+
+
+def _knowledge_seeds(
+    path: str, examples: Sequence[Mapping[str, Any]], tree: Tree
+) -> Iterator[Seed]:
+    for i, example in enumerate(examples):
+        pairs = example["questions_and_answers"]
+        for j, pair in enumerate(pairs):
+            at: Path = ("seed_examples", i, "questions_and_answers", j)
+            yield _seed(
+                f"{path}#{i + 1}.{j + 1}",
+                pair,
+                example["context"],
+                len(pairs) > 1 and j == len(pairs) - 1,
+                tree.span(at),
+            )
+
+
+def _seed(id: str, pair: Mapping[str, str], context: str, held_out: bool, span: Span) -> Seed:
+    return Seed(
+        id, pair["question"].strip(), pair["answer"].strip(), context.strip(), held_out, span
+    )
+
+
+_LICENCE = re.compile(r"^[ \t]*licen[cs]e of the work[ \t]*:[ \t]*(.*?)[ \t]*\r?$", re.I | re.M)
+
+
+def licences(attribution: str) -> tuple[str, ...]:
+    """The licences that the lines `License of the work: X` name, each once, in order."""
+    return tuple(dict.fromkeys(name for name in _LICENCE.findall(attribution) if name))

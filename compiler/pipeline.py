@@ -1,0 +1,244 @@
+"""A pipeline folder goes in; a Pipeline comes out, its templates compiled and its columns checked.
+
+A pass of its own because a pipeline is data that a contributor writes: every mistake in its YAML or
+Jinja is found here, with its place, before a token is spent.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+from compiler.codes import CATALOGUE, P202, P203, P206, P207, P208, Code, Severity
+from compiler.diagnostics import Report, Span
+from compiler.lower import COLUMNS
+from compiler.prompt import Template, compile_condition, compile_template, render
+from compiler.resources import PIPELINES
+from compiler.schema import PIPELINE, validate
+from compiler.source import SourceFile
+from compiler.tree import Tree, parse
+
+FILE = "pipeline.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column that a reply fills; `choices` is empty for free text."""
+
+    name: str
+    choices: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the teacher decodes; `max_tokens` bounds one reply."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+
+    def as_json(self) -> dict[str, object]:
+        return {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Asks the teacher, or the judge, and turns the reply into columns."""
+
+    id: str
+    prompt: Template
+    writes: tuple[Field, ...]
+    many: bool
+    judge: bool
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Drops the records of which `condition` is false, with `code`."""
+
+    condition: Template
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Makes the sample's messages: (role, template) in order."""
+
+    messages: tuple[tuple[str, Template], ...]
+
+
+Stage = Generate | Keep | Say
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A declared program; `digest` identifies its folder's texts."""
+
+    name: str
+    about: str
+    takes: str
+    asks: int
+    stages: tuple[Stage, ...]
+    digest: str
+    span: Span = field(compare=False)
+
+    @property
+    def generates(self) -> tuple[Generate, ...]:
+        return tuple(stage for stage in self.stages if isinstance(stage, Generate))
+
+
+def names(root: Path = PIPELINES) -> tuple[str, ...]:
+    """The pipelines that there are, sorted."""
+    return tuple(sorted(path.parent.name for path in root.glob(f"*/{FILE}")))
+
+
+def load(folder: Path, report: Report) -> Pipeline | None:
+    """Reads one pipeline folder; None where it has errors."""
+    shown = f"{folder.name}/{FILE}"
+    before = report.errors
+    tree = parse(SourceFile(shown, (folder / FILE).read_bytes()), report)
+    if tree is None or not validate(tree, "pipeline", PIPELINE, report):
+        return None
+    value = tree.value
+    assert isinstance(value, Mapping)
+    stages = [_stage(tree, i, item, folder, report) for i, item in enumerate(value["stages"])]
+    if report.errors > before:
+        return None
+    made = tuple(stage for stage in stages if stage is not None)
+    _check_columns(tree, folder.name, str(value["takes"]), made, report)
+    if report.errors > before:
+        return None
+    return Pipeline(
+        folder.name,
+        str(value["about"]).strip(),
+        value["takes"],
+        value["asks"],
+        made,
+        _digest(folder),
+        tree.span(()),
+    )
+
+
+def _stage(
+    tree: Tree, i: int, item: Mapping[str, object], folder: Path, report: Report
+) -> Stage | None:
+    def template(key: str) -> Template | None:
+        span = tree.span(("stages", i, key))
+        text = str(item[key])
+        try:
+            return compile_condition(text) if key == "if" else compile_template(key, text)
+        except jinja2.TemplateSyntaxError as wrong:
+            report.add(P203, str(wrong.message), span, "mend the expression")
+            return None
+
+    if item["do"] == "generate":
+        return _generate(tree, i, item, folder, report)
+    if item["do"] == "keep":
+        condition = template("if")
+        code = CATALOGUE.get(str(item["else"]))
+        if code is None or code.severity is not Severity.DROP:
+            report.add(
+                P207,
+                f"`{item['else']}` is no D code",
+                tree.span(("stages", i, "else")),
+                "list them with `trivium explain`",
+            )
+            return None
+        return Keep(condition, code) if condition else None
+    parts = [(role, template(role)) for role in ("system", "user", "assistant") if role in item]
+    return Say(tuple((role, part) for role, part in parts if part))
+
+
+def _generate(
+    tree: Tree, i: int, item: Mapping[str, object], folder: Path, report: Report
+) -> Generate | None:
+    name = str(item["prompt"])
+    file = folder / name
+    if "/" in name or not file.is_file():
+        report.add(
+            P206,
+            f"there is no `{name}` in the folder",
+            tree.span(("stages", i, "prompt")),
+            "name a template file that lies beside `pipeline.yaml`",
+        )
+        return None
+    text = file.read_text("utf-8")
+    shown = f"{folder.name}/{name}"
+    report.texts[shown] = text
+    try:
+        prompt = compile_template(shown, text)
+    except jinja2.TemplateSyntaxError as wrong:
+        report.add(P203, str(wrong.message), Span(shown, wrong.lineno), "mend the template")
+        return None
+    writes = item["writes"]
+    sampling = item.get("sampling") or {}
+    assert isinstance(writes, Mapping)
+    assert isinstance(sampling, Mapping)
+    fields = tuple(
+        Field(str(name), tuple(kind) if isinstance(kind, list) else ())
+        for name, kind in writes.items()
+    )
+    return Generate(
+        str(item["id"]),
+        prompt,
+        fields,
+        bool(item.get("many")),
+        bool(item.get("judge")),
+        Sampling(**sampling),
+    )
+
+
+def _check_columns(
+    tree: Tree, name: str, takes: str, stages: tuple[Stage, ...], report: Report
+) -> None:
+    """Walks the stages with stand-in columns: every template reads what is there, and renders."""
+    columns = {column: _STAND_INS.get(column, "some text") for column in COLUMNS[takes]}
+    for i, stage in enumerate(stages):
+        if isinstance(stage, Generate):
+            _check_template(stage.prompt, columns, Span(stage.prompt.name), report)
+            for written in stage.writes:
+                columns[written.name] = written.choices[-1] if written.choices else "some text"
+        elif isinstance(stage, Keep):
+            _check_template(stage.condition, columns, tree.span(("stages", i, "if")), report)
+        else:
+            for role, template in stage.messages:
+                _check_template(template, columns, tree.span(("stages", i, role)), report)
+
+
+_EXAMPLE = {"context": "some text", "question": "some text", "answer": "some text"}
+_STAND_INS: Mapping[str, object] = {"examples": [_EXAMPLE], "seed": _EXAMPLE, "count": 2}
+
+
+def _check_template(
+    template: Template, columns: Mapping[str, object], place: Span, report: Report
+) -> None:
+    unknown = [(column, line) for column, line in template.reads.items() if column not in columns]
+    for column, line in unknown:
+        span = place
+        if place.path == template.name:
+            text = report.texts[place.path].splitlines()[line - 1]
+            start = max(text.find(column), 0) + 1
+            span = Span(place.path, line, start, line, start + len(column))
+        report.add(
+            P202,
+            f"no stage before this writes the column `{column}`",
+            span,
+            f"use one of {', '.join(f'`{known}`' for known in sorted(columns))}",
+        )
+    if unknown:
+        return
+    try:
+        render(template, columns)
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as wrong:
+        report.add(P208, str(wrong), place, "mend the expression")
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.name == FILE or path.suffix == ".j2":
+            digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

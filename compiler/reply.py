@@ -1,0 +1,104 @@
+"""A reply's text and the fields that its stage asked for go in; records come out, or the reason why
+not.
+
+A pass of its own because teachers are sloppy: tags left open, prose around them, a bare choice
+without its tag. The parser takes what is certain and says what is missing; it never guesses a
+judge's score.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler.codes import D501, D512, Code
+from compiler.pipeline import Field
+from compiler.teacher import Reply
+
+Value = str | int
+Record = dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A piece of a reply that is no record; `text` is what the teacher wrote."""
+
+    code: Code
+    detail: str
+    text: str
+
+
+def parse_reply(
+    reply: Reply, fields: Sequence[Field], many: bool
+) -> tuple[list[Record], list[Broken]]:
+    """Reads every record of a reply; a stage that is not `many` reads the first one only."""
+    pieces = _pieces(reply.text, fields)
+    if not pieces and len(fields) == 1:
+        pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
+    if not pieces:
+        tags = " and ".join(f"<{field.name}>" for field in fields)
+        return [], [Broken(_why(reply), f"no {tags} in the reply", reply.text)]
+    records, broken = [], []
+    for i, piece in enumerate(pieces if many else pieces[:1]):
+        record, fault = _record(piece, fields)
+        if fault:
+            last = i + 1 == len(pieces)
+            broken.append(Broken(_why(reply) if last else D501, fault, str(piece)))
+        else:
+            records.append(record)
+    return records, broken
+
+
+def _why(reply: Reply) -> Code:
+    return D512 if reply.finish == "length" else D501
+
+
+def _pieces(text: str, fields: Sequence[Field]) -> list[dict[str, str]]:
+    """Splits by tags; a field that is there already starts the next record."""
+    names = "|".join(re.escape(field.name) for field in fields)
+    marks = list(re.finditer(rf"<(/?)\s*({names})\s*>", text, re.IGNORECASE))
+    pieces: list[dict[str, str]] = []
+    for i, mark in enumerate(marks):
+        if mark[1]:
+            continue
+        name = mark[2].lower()
+        end = marks[i + 1].start() if i + 1 < len(marks) else len(text)
+        if not pieces or name in pieces[-1]:
+            pieces.append({})
+        pieces[-1][name] = text[mark.end() : end].strip()
+    return pieces
+
+
+_FEW_WORDS = 4
+
+
+def _bare(text: str, field: Field) -> str:
+    """The whole reply as the only field's text; for choices, only a few words that say one and no
+    other.
+    """
+    if not field.choices:
+        return text.strip()
+    if len(text.split()) > _FEW_WORDS:
+        return ""
+    named = {
+        str(choice)
+        for choice in field.choices
+        if re.search(rf"(?<!\w){re.escape(str(choice))}(?!\w)", text, re.IGNORECASE)
+    }
+    return named.pop() if len(named) == 1 else ""
+
+
+def _record(piece: dict[str, str], fields: Sequence[Field]) -> tuple[Record, str]:
+    record: Record = {}
+    for field in fields:
+        text = piece.get(field.name, "")
+        if not text:
+            return {}, f"no <{field.name}> in the reply"
+        if not field.choices:
+            record[field.name] = text
+            continue
+        chosen = [c for c in field.choices if str(c).casefold() == text.strip(" .\"'*").casefold()]
+        if not chosen:
+            allowed = ", ".join(str(choice) for choice in field.choices)
+            return {}, f"<{field.name}> holds none of {allowed}"
+        record[field.name] = chosen[0]
+    return record, ""

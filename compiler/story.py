@@ -1,0 +1,73 @@
+"""A build folder and an id go in; the story of that sample comes out: who, from what, made by whom,
+judged how.
+
+A file of its own because it reads what `emit` wrote, long after, with nothing else at hand but the
+journal.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from compiler.journal import Journal
+
+Json = Mapping[str, Any]
+
+
+def find(build: Path, id: str) -> tuple[Json, tuple[str, ...]] | None:
+    """The one sample whose id starts with `id`, and the files that hold it. Raises ValueError for
+    several.
+    """
+    found: dict[str, Json] = {}
+    files: dict[str, list[str]] = {}
+    for name in ("samples", "heldout", "phase1", "phase2"):
+        for sample in _lines(build / f"{name}.jsonl"):
+            if str(sample["id"]).startswith(id):
+                found.setdefault(sample["id"], sample)
+                replay = " as replay" if sample.get("replay") else ""
+                files.setdefault(sample["id"], []).append(f"{name}{replay}")
+    if len(found) > 1:
+        raise ValueError(f"`{id}` begins {len(found)} ids: {', '.join(sorted(found)[:5])} ...")
+    return next(((sample, tuple(files[key])) for key, sample in found.items()), None)
+
+
+def _lines(path: Path) -> Iterator[Json]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
+    """The story as plain text."""
+    origin = sample["origin"]
+    lines = [f"sample {sample['id']} in {', '.join(files)}", ""]
+    for message in sample["messages"]:
+        lines += [f"{message['role']}:", *(f"  {line}" for line in message["content"].splitlines())]
+    human = origin["kind"] == "seed"
+    lines += [
+        "",
+        f"leaf         {sample['leaf']} ({sample['branch']})",
+        f"file         {origin['file']} (blob {origin['blob'][:12]})",
+        f"contributor  {origin['contributor']}",
+        f"licences     {', '.join(origin['licences']) or 'none named'}",
+        f"seeds        {', '.join(origin['seeds'])}",
+    ]
+    if origin["document"]:
+        span = f"characters {origin['start']} to {origin['end']}"
+        lines.append(
+            f"document     {origin['document']}, {span} (blob {origin['document_blob'][:12]})"
+        )
+    if human:
+        return "\n".join([*lines, "made by      a person: it is a seed example"])
+    lines += [
+        f"pipeline     {origin['pipeline']} ({origin['prompts']}), unit {origin['unit']}",
+        f"teacher      {origin['teacher']}",
+        f"judge        {origin['judge']}",
+    ]
+    lines += [f"score        {name}: {value}" for name, value in sample["scores"].items()]
+    for key in origin["replies"]:
+        reply = journal.get(key)
+        lines += ["", f"reply {key}" + ("" if reply else " (not in this journal)")]
+        if reply:
+            lines += [f"  {line}" for line in reply.text.splitlines()]
+    return "\n".join(lines)

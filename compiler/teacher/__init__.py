@@ -1,0 +1,69 @@
+"""A Request goes in; a Reply, or a coded Failure, comes out: what every kind of teacher has in
+common.
+
+A pass of its own because the rest of the compiler must not know who answers. The kinds lie beside
+this file; a judge is a teacher too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from compiler.codes import Code
+from compiler.pipeline import Field, Sampling
+from compiler.prompt import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a teacher. `index` tells repeats of the same messages apart.
+
+    `stage`, `writes`, `many` and `columns` are for teachers that work by rule; an endpoint sees the
+    messages only, and the journal's key holds no column.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    index: int = 0
+    stage: str = ""
+    writes: tuple[Field, ...] = ()
+    many: bool = False
+    columns: Mapping[str, object] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A teacher's answer; `finish` is "stop" or "length"; token counts are the teacher's own, 0 if
+    unknown.
+    """
+
+    text: str
+    finish: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request has no answer, after every retry."""
+
+    code: Code
+    detail: str
+
+
+class Teacher(Protocol):
+    """Anything that answers requests. `model` names it in the journal and in every sample."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests it wants at once."""
+
+    async def open(self) -> Failure | None:
+        """Connects; a Failure where no request could succeed."""
+
+    async def ask(self, request: Request) -> Reply | Failure: ...
+
+    async def close(self) -> None: ...

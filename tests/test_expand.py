@@ -1,0 +1,204 @@
+"""Expansion: order, no barriers, nothing asked twice, one bad unit never stops the rest."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from compiler.codes import R402
+from compiler.diagnostics import Report
+from compiler.expand import Expander
+from compiler.journal import Journal, key_of
+from compiler.leaf import make_leaf
+from compiler.lower import lower
+from compiler.pipeline import load
+from compiler.resources import PIPELINES
+from compiler.source import SourceFile
+from compiler.teacher import Failure, Reply
+from compiler.tree import parse
+
+PIPELINE = load(PIPELINES / "skill-freeform", Report())
+
+
+def units(samples=40, seeds=6, name="compositional_skills/rhyme"):
+    lines = ["created_by: me", "task_description: Rhyme.", "seed_examples:"]
+    for i in range(seeds):
+        lines += [f"  - question: Rhyme on word{i}.", f"    answer: Rhyme{i}."]
+    file = SourceFile(f"{name}/qna.yaml", "\n".join(lines).encode())
+    leaf = make_leaf(parse(file, Report()), None)
+    return lower(leaf, (), PIPELINE.name, PIPELINE.asks, samples, Report())
+
+
+class Fake:
+    """Answers every stage after `delay(request)` seconds; refuses what `refuses` says."""
+
+    model, in_flight = "fake", 8
+
+    def __init__(self, delay=lambda request: 0.0, refuses=lambda request: False):
+        self.delay, self.refuses, self.asked = delay, refuses, []
+        self.busy = self.most = 0
+
+    async def open(self):
+        return None
+
+    async def close(self):
+        return None
+
+    async def ask(self, request):
+        self.asked.append(request)
+        self.busy += 1
+        self.most = max(self.most, self.busy)
+        await asyncio.sleep(self.delay(request))
+        self.busy -= 1
+        if self.refuses(request):
+            return Failure(R402, "no")
+        seed = request.columns["seed"]["question"]
+        texts = {
+            "questions": "".join(
+                f"<question>{seed} Again {i} of {request.index}?</question>" for i in range(5)
+            ),
+            "fitting": "fitting",
+            "answer": "<answer>Moon.</answer>",
+            "rating": "3",
+        }
+        return Reply(texts[request.stage], prompt_tokens=10, completion_tokens=5)
+
+
+def expand(teacher, journal=None, of=None):
+    async def run():
+        expander = Expander(teacher, teacher, journal or Journal(Path(":memory:")))
+        outcomes = [o async for o in expander.run(of or units(), {PIPELINE.name: PIPELINE})]
+        return outcomes, expander.tally
+
+    return asyncio.run(run())
+
+
+def test_outcomes_come_in_the_order_of_units_whatever_order_replies_come_in():
+    draw = random.Random(5)
+    outcomes, _ = expand(Fake(delay=lambda request: draw.random() / 50))
+    assert [o.unit for o in outcomes] == list(units())
+    assert [s.id for o in outcomes for s in o.samples] == [
+        s.id for o in expand(Fake())[0] for s in o.samples
+    ]
+
+
+def test_a_slow_unit_holds_up_nobody():
+    """With a barrier after each stage this would take four times the slow reply, not once."""
+    slow = units()[0].seeds[0]
+
+    def delay(request):
+        return 0.3 if request.stage == "questions" and request.columns["seed"] == first else 0.0
+
+    first = units()[0].columns["seed"]
+    teacher = Fake(delay)
+    finished = []
+
+    async def run():
+        expander = Expander(teacher, teacher, Journal(Path(":memory:")))
+        start = time.monotonic()
+        async for _ in expander.run(
+            units(),
+            {PIPELINE.name: PIPELINE},
+            lambda o: finished.append((o.unit.seeds[0], time.monotonic() - start)),
+        ):
+            pass
+
+    asyncio.run(run())
+    quick = [seconds for seed, seconds in finished if seed != slow]
+    late = [seconds for seed, seconds in finished if seed == slow]
+    assert max(quick) < 0.25 < min(late)
+
+
+def test_no_more_than_in_flight_are_asked_at_once():
+    teacher = Fake(delay=lambda request: 0.002)
+    expand(teacher)
+    assert 4 < teacher.most <= teacher.in_flight
+
+
+def test_a_second_run_asks_nothing(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        first, tally = expand(Fake(), journal)
+        assert tally.asked == journal.count() > 50
+        again = Fake()
+        second, tally = expand(again, journal)
+    assert second == first
+    assert again.asked == []
+    assert (tally.asked, tally.journaled) == (0, 8 + 40 * 3)
+
+
+def test_an_edited_seed_asks_its_own_units_only(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        both = [*units(name="compositional_skills/a"), *units(name="compositional_skills/b", seeds=3)]
+        expand(Fake(), journal, both)
+        other = [*units(name="compositional_skills/a"), *units(name="compositional_skills/b", seeds=4)]
+        teacher = Fake()
+        outcomes, _ = expand(teacher, journal, other)
+    assert teacher.asked
+    assert {r.columns["task"] for r in teacher.asked} == {"Rhyme."}
+    assert all(o.failure is None for o in outcomes)
+
+
+def test_a_refused_unit_is_named_and_the_others_go_on():
+    bad = units()[3].columns["seed"]
+
+    def refuses(request):
+        return request.columns["seed"] == bad
+
+    outcomes, _ = expand(Fake(refuses=refuses))
+    failed = [o for o in outcomes if o.failure]
+    assert {o.failure.code.id for o in failed} == {"R402"}
+    assert len(failed) == sum(u.columns["seed"] == bad for u in units())
+    assert all(len(o.samples) == 5 for o in outcomes if not o.failure)
+
+
+def test_a_refused_judge_drops_its_record_with_the_reason():
+    outcomes, _ = expand(Fake(refuses=lambda r: r.stage == "rating" and "Again 2" in r.columns["question"]))
+    for outcome in outcomes:
+        assert len(outcome.samples) == 4
+        assert [(d.code.id, d.stage) for d in outcome.drops] == [("R402", "rating")]
+    assert all(o.failure is None for o in outcomes)
+
+
+def test_a_failure_is_not_journaled(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        expand(Fake(refuses=lambda request: True), journal)
+        assert journal.count() == 0
+
+
+def test_the_same_question_in_flight_twice_is_asked_once():
+    twice = [units()[0], units()[0]]
+    teacher = Fake(delay=lambda request: 0.01)
+    outcomes, _ = expand(teacher, of=twice)
+    assert len(teacher.asked) == 1 + 5 * 3
+    assert outcomes[0].samples == outcomes[1].samples
+
+
+def test_origin_leads_back_to_leaf_seed_and_replies():
+    teacher = Fake()
+    outcomes, _ = expand(teacher)
+    known = {key_of("fake", request) for request in teacher.asked}
+    for outcome in outcomes:
+        for sample in outcome.samples:
+            origin = sample.origin
+            assert origin.file == "compositional_skills/rhyme/qna.yaml"
+            assert origin.seeds[0] == outcome.unit.seeds[0]
+            assert len(origin.replies) == 4
+            assert set(origin.replies) <= known
+            assert dict(sample.scores) == {"fitting": "fitting", "rating": 3}
+
+
+@pytest.mark.parametrize("samples", [1, 5, 6, 40, 63])
+def test_the_dial_makes_as_many_calls_as_it_needs(samples):
+    made = units(samples)
+    assert len(made) == -(-samples // PIPELINE.asks)
+    assert len({unit.id for unit in made}) == len(made)
+
+
+def test_held_out_seeds_are_in_no_prompt():
+    teacher = Fake()
+    expand(teacher)
+    prompts = "\n".join(m.content for r in teacher.asked for m in r.messages)
+    assert "word4" in prompts
+    assert "word5" not in prompts

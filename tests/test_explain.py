@@ -1,0 +1,70 @@
+"""Every code has a page, and the example of every page is true.
+
+A page shows files of a small taxonomy in fenced blocks that have a `title="PATH"`, then a `console`
+block: a command and its exact output. `pytest --accept` writes the output anew. For what Markdown
+cannot show, a title may end in ` (no final newline)`, or in ` (escaped)`: then `\\xE9` in the block
+stands for that byte.
+"""
+
+import re
+import shlex
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from compiler.cli import app
+from compiler.codes import CATALOGUE
+from compiler.resources import PAGES
+
+LETTERS = ("S", "T")
+SECTIONS = ["What it catches", "Why it matters", "Example", "How to fix", "When to allow"]
+CODES = [code for code in CATALOGUE.values() if code.id[0] in LETTERS]
+FILE = re.compile(r'^```\w* title="([^"]+?)( \([^)]+\))?"\n(.*?)^```$', re.M | re.S)
+CONSOLE = re.compile(r"^```console\n\$ (trivium [^\n]+)\n(.*?)^```$", re.M | re.S)
+
+
+def test_codes_and_pages_are_one_to_one():
+    pages = {page.stem for page in PAGES.glob("*.md") if page.stem[0] in LETTERS}
+    assert pages == {code.id for code in CODES}
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+def test_a_page_has_the_shape_of_all_pages(code):
+    text = (PAGES / f"{code.id}.md").read_text()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    assert text.startswith(f"# {code}\n")
+    assert re.findall(r"^## (.+)$", prose, re.M) == SECTIONS
+    assert len(CONSOLE.findall(text)) == 1
+
+
+def write_files(page, folder):
+    for path, flag, text in FILE.findall(page):
+        data = text.encode()
+        if flag == " (escaped)":
+            data = re.sub(rb"\\x([0-9A-F]{2})", lambda m: bytes.fromhex(m[1].decode()), data)
+        elif flag == " (no final newline)":
+            data = data.removesuffix(b"\n")
+        else:
+            assert not flag, f"unknown flag in the title of {path}"
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
+def test_the_example_is_true(code, tmp_path, monkeypatch, request):
+    page = PAGES / f"{code.id}.md"
+    text = page.read_text()
+    shown = CONSOLE.search(text)
+    words = shlex.split(shown[1])[1:]
+    if words[0] not in get_command(app).commands:
+        pytest.skip(f"`trivium {words[0]}` is not there yet")
+    write_files(text, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    output = CliRunner().invoke(app, words).stdout
+    if request.config.getoption("--accept"):
+        page.write_text(text[: shown.start(2)] + output + text[shown.end(2) :])
+    else:
+        assert output == shown[2]
+    assert code.id in output

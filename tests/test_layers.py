@@ -1,0 +1,140 @@
+"""The laws of the house that a program can check: one-way imports, a place for every module, a light start."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ORDER = (
+    "compiler",
+    "compiler.codes",
+    "compiler.diagnostics",
+    "compiler.resources",
+    "compiler.progress",
+    "compiler.source",
+    "compiler.tree",
+    "compiler.schema",
+    "compiler.leaf",
+    "compiler.curriculum",
+    "compiler.documents.text",
+    "compiler.documents.fetch",
+    "compiler.documents.chunk",
+    "compiler.documents",
+    "compiler.check",
+    "compiler.front",
+    "compiler.lower",
+    "compiler.prompt",
+    "compiler.pipeline",
+    "compiler.teacher",
+    "compiler.teacher.facts",
+    "compiler.teacher.variations",
+    "compiler.teacher.extractive",
+    "compiler.teacher.scripted",
+    "compiler.teacher.openai",
+    "compiler.teacher.make",
+    "compiler.journal",
+    "compiler.plan",
+    "compiler.reply",
+    "compiler.expand",
+    "compiler.sift",
+    "compiler.mix",
+    "compiler.card",
+    "compiler.emit",
+    "compiler.driver",
+    "compiler.story",
+    "compiler.cli.base",
+    "compiler.cli.check",
+    "compiler.cli.build",
+    "compiler.cli",
+    "compiler.cli.__main__",
+    "training",
+    "training.machine",
+    "training.recipe",
+    "training.data",
+    "training.student",
+    "training.phase",
+    "training.run",
+    "training.evaluate",
+    "training.report",
+    "training.cli",
+)
+HEAVY = ("torch", "vllm", "transformers", "datasets", "ray", "pyarrow", "aiohttp", "trl", "peft")
+TRAINING_MAY_USE = {
+    "compiler",
+    "compiler.codes",
+    "compiler.diagnostics",
+    "compiler.resources",
+    "compiler.progress",
+    "compiler.source",
+    "compiler.tree",
+    "compiler.schema",
+    "compiler.teacher",
+}
+
+
+def modules():
+    for package in ("compiler", "training"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = {name for name, _ in modules()}
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in names else node.module
+
+
+def test_every_module_has_a_place_and_every_place_a_module():
+    assert sorted(ORDER) == sorted(name for name, _ in modules())
+
+
+@pytest.mark.parametrize("name, path", list(modules()))
+def test_a_module_imports_only_from_its_left(name, path):
+    left = set(ORDER[: ORDER.index(name)])
+    ours = {found for found in imports(path) if found.split(".")[0] in ("compiler", "training")}
+    assert ours <= left, f"{name} reaches right: {sorted(ours - left)}"
+
+
+def test_the_import_reader_sees_a_wrong_import(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def f():\n    from compiler.driver import expand\n")
+    assert "compiler.driver" in set(imports(wrong))
+
+
+@pytest.mark.parametrize("name, path", [m for m in modules() if m[0].startswith("training.")])
+def test_training_reads_the_build_and_little_else_of_the_compiler(name, path):
+    used = {found for found in imports(path) if found.startswith("compiler")}
+    if name != "training.cli":
+        assert used <= TRAINING_MAY_USE, sorted(used - TRAINING_MAY_USE)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["check", "--taxonomy", "taxonomy"], ["explain"]])
+def test_light_start(command):
+    code = (
+        "import sys\n"
+        f"sys.argv = ['trivium', *{command!r}]\n"
+        "from training.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "LOADED []" in done.stdout, done.stdout[-500:] + done.stderr[-500:]
+
+
+def test_no_file_is_left_to_grow():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for _, path in modules()
+        if (lines := len(path.read_text("utf-8").splitlines())) > 400
+    }
+    assert not long, long

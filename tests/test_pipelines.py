@@ -1,0 +1,130 @@
+"""Every pipeline folder loads, and its example holds; every mistake in one is found before a token is spent."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compiler.diagnostics import Report
+from compiler.documents import Document, chunk
+from compiler.expand import Expander
+from compiler.journal import Journal
+from compiler.leaf import make_leaf
+from compiler.lower import lower
+from compiler.pipeline import load
+from compiler.resources import PIPELINES
+from compiler.source import SourceFile
+from compiler.teacher.scripted import Scripted, lines_of
+from compiler.tree import parse
+
+FOLDERS = sorted(path.parent for path in PIPELINES.rglob("pipeline.yaml"))
+
+
+def test_all_pipelines_are_seen():
+    assert [folder.name for folder in FOLDERS] == ["knowledge-qa", "skill-freeform", "skill-grounded"]
+    assert {path for path in PIPELINES.iterdir() if path.is_dir()} == set(FOLDERS)
+
+
+def expand_example(folder, example):
+    report = Report()
+    pipeline = load(folder, report)
+    leaf = dict(example["leaf"])
+    file = SourceFile(f"{leaf.pop('path')}/qna.yaml", yaml.safe_dump(leaf).encode())
+    leaf = make_leaf(parse(file, report), None)
+    document = Document("text.md", ".", "", "0" * 40, example.get("document", ""))
+    chunks = chunk(document, 500) if example.get("document") else ()
+    units = lower(leaf, chunks, pipeline.name, pipeline.asks, pipeline.asks, report)
+    teacher = Scripted(lines_of(example["teacher"]))
+
+    async def run():
+        expander = Expander(teacher, teacher, Journal(Path(":memory:")))
+        return [o async for o in expander.run(units, {pipeline.name: pipeline})]
+
+    outcomes = asyncio.run(run())
+    assert report.errors == 0
+    return outcomes, teacher
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_example_holds(folder):
+    example = yaml.safe_load((folder / "example.yaml").read_text("utf-8"))
+    outcomes, teacher = expand_example(folder, example)
+    samples = [
+        {m.role: m.content for m in sample.messages} for o in outcomes for sample in o.samples
+    ]
+    assert samples == example["samples"]
+    drops = [drop for o in outcomes for drop in o.drops]
+    expected = example["drops"]
+    assert sorted(d.code.id for d in drops) == sorted(e["code"] for e in expected)
+    for wanted in expected:
+        if "question" in wanted:
+            assert (wanted["code"], wanted["question"]) in [(d.code.id, d.text) for d in drops]
+    asked = {request.stage for request in teacher.asked}
+    assert asked == {stage.id for stage in load(folder, Report()).generates}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_an_always_pass_judge_keeps_what_the_example_drops(folder):
+    """The control: the drops come from the judges, not from somewhere else."""
+    example = yaml.safe_load((folder / "example.yaml").read_text("utf-8"))
+    strict = len(expand_example(folder, example)[0][0].samples)
+    best = {
+        stage.id: str(stage.writes[0].choices[-1])
+        for stage in load(folder, Report()).generates
+        if stage.writes[0].choices
+    }
+    example["teacher"] = [
+        {**line, "text": best.get(line["stage"], line["text"])} for line in example["teacher"]
+    ]
+    assert len(expand_example(folder, example)[0][0].samples) > strict
+
+
+MISTAKES = {
+    "P201": ("pipeline.yaml", "takes: freeform\n", ""),
+    "P202": ("answer.j2", "{{ question }}", "{{ qestion }}"),
+    "P203": ("rating.j2", "{{ answer }}", "{{ answer }"),
+    "P204": ("pipeline.yaml", "asks: 5", "asks: 5\naks: 5"),
+    "P205": ("pipeline.yaml", "asks: 5", "asks: many"),
+    "P206": ("pipeline.yaml", "prompt: rating.j2", "prompt: ratings.j2"),
+    "P207": ("pipeline.yaml", "else: D511", "else: T105"),
+}
+
+
+@pytest.mark.parametrize("code", MISTAKES)
+def test_a_mistake_is_found_at_its_place(tmp_path, code):
+    folder = tmp_path / "mine"
+    shutil.copytree(PIPELINES / "skill-freeform", folder)
+    name, right, wrong = MISTAKES[code]
+    text = (folder / name).read_text("utf-8")
+    assert right in text
+    (folder / name).write_text(text.replace(right, wrong, 1), "utf-8")
+    report = Report()
+    assert load(folder, report) is None
+    (found,) = report.diagnostics
+    assert found.code.id == code
+    assert found.span.path == f"mine/{name}"
+    if wrong:
+        line = report.texts[found.span.path].splitlines()[found.span.line - 1]
+        assert wrong.split("\n")[-1].split()[0].strip("{}") in line, (found, line)
+
+
+@pytest.mark.parametrize(
+    "name, right, wrong",
+    [
+        ("pipeline.yaml", "rating >= 2", "question.__class__.__mro__[1].__subclasses__()"),
+        ("pipeline.yaml", "rating >= 2", 'question >= 2'),
+        ("answer.j2", "{{ example.answer }}", "{{ example.anser }}"),
+    ],
+)
+def test_what_would_fail_in_the_run_fails_at_load(tmp_path, name, right, wrong):
+    """A condition cannot reach Python, compare words with numbers, or read what an example lacks."""
+    folder = tmp_path / "mine"
+    shutil.copytree(PIPELINES / "skill-freeform", folder)
+    text = (folder / name).read_text("utf-8")
+    assert right in text
+    (folder / name).write_text(text.replace(right, wrong), "utf-8")
+    report = Report()
+    assert load(folder, report) is None
+    assert [d.code.id for d in report.diagnostics] == ["P208"]

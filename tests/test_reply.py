@@ -1,0 +1,54 @@
+"""Sloppy replies: what is certain is taken, what is missing is named, and a score is never guessed."""
+
+import pytest
+
+from compiler.pipeline import Field
+from compiler.reply import parse_reply
+from compiler.teacher import Reply
+
+PAIR = (Field("question"), Field("answer"))
+RATING = (Field("rating", (1, 2, 3)),)
+
+
+def test_records_are_read_in_order_whatever_stands_around_them():
+    text = (
+        "Sure!\n<question> A? </question>\n<answer>a</answer> -- <question>B?</question>"
+        "<answer>b\nb</answer> bye"
+    )
+    records, broken = parse_reply(Reply(text), PAIR, many=True)
+    assert records == [{"question": "A?", "answer": "a"}, {"question": "B?", "answer": "b\nb"}]
+    assert broken == []
+
+
+def test_one_unclosed_tag_costs_nothing_and_one_missing_tag_its_own_record_only():
+    text = "<question>A?<answer>a<question>B?</question><question>C?</question><answer>c"
+    records, broken = parse_reply(Reply(text), PAIR, many=True)
+    assert [r["question"] for r in records] == ["A?", "C?"]
+    assert [(b.code.id, b.detail) for b in broken] == [("D501", "no <answer> in the reply")]
+
+
+def test_a_cut_reply_is_named_as_such_at_its_end_only():
+    text = "<question>A?</question><question>B?</question><answer>b</answer><question>C"
+    records, broken = parse_reply(Reply(text, "length"), PAIR, many=True)
+    assert [r["question"] for r in records] == ["B?"]
+    assert [b.code.id for b in broken] == ["D501", "D512"]
+
+
+@pytest.mark.parametrize(
+    "text, score",
+    [
+        ("<rating>2</rating>", 2),
+        ("The answer is short. <rating> 3. </rating>", 3),
+        ("2", 2),
+        ("Rating: 3", 3),
+        ("between 2 and 3", None),
+        ("<rating>4</rating>", None),
+        ("<rating>good</rating>", None),
+        ("", None),
+        ("great!", None),
+    ],
+)
+def test_a_score_is_read_or_refused_never_guessed(text, score):
+    records, broken = parse_reply(Reply(text), RATING, many=False)
+    assert [r["rating"] for r in records] == ([] if score is None else [score])
+    assert len(records) + len(broken) == 1

@@ -1,0 +1,96 @@
+"""A tree against a schema: the code, the place, the words."""
+
+import pytest
+
+from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill
+
+
+def drop(leaf, *path):
+    *way, last = path
+    for step in way:
+        leaf = leaf[step]
+    del leaf[last]
+
+
+def put(value):
+    def change(leaf, *path):
+        *way, last = path
+        for step in way:
+            leaf = leaf[step]
+        leaf[last] = value
+
+    return change
+
+
+Q = ("seed_examples", 1, "questions_and_answers", 2)
+CASES = [
+    (skill, drop, ("created_by",), "T101", "the file has no `created_by`"),
+    (skill, drop, ("seed_examples", 1, "question"), "T101", "seed example 2 has no `question`"),
+    (skill, drop, ("seed_examples", 1, "answer"), "T105", "seed example 2 has no `answer`"),
+    (knowledge, drop, (*Q, "answer"), "T105", "question 3 of seed example 2 has no `answer`"),
+    (knowledge, drop, Q, "T106", "`questions_and_answers` of seed example 2 has 2 of at least 3"),
+    (skill, drop, ("seed_examples", 4), "T106", "`seed_examples` has 4 of at least 5 items"),
+    (skill, put(1), ("sed_examples",), "T102", "the file has the unknown key `sed_examples`"),
+    (knowledge, put("x"), ("task_description",), "T102", "unknown key `task_description`"),
+    (knowledge, put("x"), ("document", "branch"), "T102", "`document` has the unknown key"),
+    (skill, put(True), ("seed_examples", 0, "answer"), "T103", "is true or false, not a text"),
+    (skill, put([]), ("task_description",), "T103", "`task_description` is a list, not a text"),
+    (skill, put("3"), ("version",), "T103", "`version` is a text, not a whole number"),
+    (skill, put(""), ("seed_examples", 2, "question"), "T104", "seed example 3 is empty"),
+    (knowledge, put([]), ("document", "patterns"), "T106", "`patterns` of `document` has 0 of"),
+    (knowledge, put(["a", "a"]), ("document", "patterns"), "T107", "pattern 2 of `document`"),
+    (skill, put(4), ("version",), "T108", "there is no version `4`"),
+    (skill, put(None), ("version",), "T108", "`version` is empty"),
+    (knowledge, put(2), ("version",), "T109", "version 2 of the knowledge format is retired"),
+]
+
+
+@pytest.mark.parametrize("make, change, path, code, words", CASES)
+def test_a_broken_rule_is_named(tmp_path, make, change, path, code, words):
+    leaf = make()
+    file = SKILL if make is skill else KNOWLEDGE
+    assert read(tmp_path, {file: leaf})[1].diagnostics == ()
+    change(leaf, *path)
+    taxonomy, report = read(tmp_path, {file: leaf})
+    assert [(d.code.id, words in d.message) for d in report.diagnostics][:1] == [(code, True)]
+    assert taxonomy.leaves == ()
+
+
+def test_the_place_is_that_of_the_mistake(tmp_path):
+    leaf = skill()
+    leaf["seed_examples"][3]["contxt"] = "x"
+    _, report = read(tmp_path, {SKILL: leaf})
+    (found,) = report.diagnostics
+    line = (tmp_path / SKILL).read_text().split("\n")[found.span.line - 1]
+    assert line[found.span.column - 1 : found.span.end_column - 1] == "contxt"
+    assert found.hint == "did you mean `context`?"
+
+
+def test_unknown_keys_pass_beside_a_knowledge_question(tmp_path):
+    leaf = knowledge()
+    leaf["seed_examples"][0]["questions_and_answers"][0]["source"] = "x"
+    assert read(tmp_path, {KNOWLEDGE: leaf})[1].diagnostics == ()
+
+
+def test_a_skill_of_version_1_asks_for_less(tmp_path):
+    leaf = {
+        "created_by": "ada",
+        "task_description": "",
+        "seed_examples": skill()["seed_examples"][:1],
+    }
+    assert read(tmp_path, {SKILL: leaf})[1].errors == 0
+    assert read(tmp_path, {SKILL: {"version": 2, **leaf}})[1].errors == 2
+
+
+def test_foundational_skills_are_judged_by_what_they_hold(tmp_path):
+    files = {
+        "foundational_skills/a/qna.yaml": skill(),
+        "foundational_skills/b/qna.yaml": knowledge(),
+    }
+    taxonomy, report = read(tmp_path, files)
+    assert [(leaf.kind, leaf.branch) for leaf in taxonomy.leaves] == [
+        ("freeform", "foundational_skills"),
+        ("knowledge", "foundational_skills"),
+    ]
+    assert report.errors == 0
+    assert said(report) == []

@@ -1,0 +1,218 @@
+"""A command line goes in; the whole `trivium` command, compiler and training, does it.
+
+A file of its own, and the last, because it is the only one that knows of both. It parses, and
+prints what comes back; heavy libraries are imported inside the commands that need them.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from compiler.cli import app, guarded
+from compiler.codes import E702, E704, F608, F611
+from compiler.diagnostics import RENDERERS, Report, clean
+from training import data, machine, run
+from training import recipe as recipes
+
+DATA, STUDENT = Path("out/build"), Path("out/student")
+ERRORS, INTERRUPTED = 1, 130
+
+Data = Annotated[Path, typer.Option("--data", help="Folder that `trivium build` wrote.")]
+Student = Annotated[Path, typer.Option("--student", help="Folder that `trivium train` wrote.")]
+
+
+@app.command()
+def train(
+    build_folder: Data = DATA,
+    out: Annotated[Path, typer.Option(help="Folder for the student.")] = STUDENT,
+    recipe: Annotated[
+        str, typer.Option(help="Name of a built-in recipe, or a YAML file.")
+    ] = "tiny-cpu",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run stopped (it does so anyway).")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be trained, and stop.")
+    ] = False,
+) -> None:
+    """Train a student on a build, phase by phase."""
+    if fresh and resume:
+        raise typer.BadParameter("`--fresh` and `--resume` exclude each other")
+    report = Report()
+    if (chosen := recipes.read(recipe, report)) is None:
+        _fail(report)
+    if (build := data.read(build_folder, report)) is None:
+        _fail(report)
+    if not plan and not run.open_run(out, build, chosen, fresh, report):
+        _fail(report)
+    with _extra(report):
+        machine.prepare(chosen.model)
+        if plan:
+            for line in run.plan(build, chosen, report):
+                typer.echo(line)
+        else:
+            try:
+                run.train(build, chosen, out, report, _console())
+            except KeyboardInterrupt:
+                typer.echo("stopped; run the same command again to go on", err=True)
+                raise typer.Exit(INTERRUPTED) from None
+    _finish(report)
+    if not plan:
+        typer.echo(f"the student is in {out}; next: trivium evaluate", err=True)
+
+
+@app.command()
+def evaluate(
+    build_folder: Data = DATA,
+    student: Student = STUDENT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Ask every stage of a student what it was taught, and held-out questions."""
+    report = Report()
+    build = data.read(build_folder, report)
+    if build is None:
+        _fail(report)
+    if not build.heldout:
+        hint = "hold some seed examples back when building"
+        report.add(E702, "the build has no held-out questions", hint=hint)
+    found = run.find(student, report)
+    if found and found.fingerprint != build.fingerprint:
+        hint = "name its build with `--data`, or train again"
+        report.add(F608, f"`{student}` was trained on another build", hint=hint)
+    if found is None or report.errors:
+        _fail(report)
+    with _extra(report):
+        machine.prepare(found.base)
+        from training import evaluate as evaluation
+
+        result = evaluation.evaluate(build, found, report, _console())
+        if result is None:
+            _fail(report)
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+    else:
+        evaluation.table(result, Console(width=None if sys.stdout.isatty() else 110))
+    _finish(report)
+
+
+@app.command()
+def chat(
+    student: Student = STUDENT,
+    stage: Annotated[
+        str,
+        typer.Option(help="Which stage answers: base, phase1, ...; the last phase if not given."),
+    ] = "",
+) -> None:
+    """Ask a student questions, one on a line."""
+    report = Report()
+    found = run.find(student, report)
+    if found is None:
+        _fail(report)
+    known = found.stages
+    stage = stage or [name for name in known if name != recipes.CONTROL][-1]
+    if stage not in known:
+        raise typer.BadParameter(f"no stage `{stage}`; there are {', '.join(known)}")
+    with _extra(report):
+        machine.prepare(found.base)
+        from training.student import Speaker
+
+        machine.settle(found.threads)
+        now = Speaker.of(found.where(stage), found.base, report)
+        if now is None:
+            _fail(report)
+        before: Speaker | None = None
+        shown = False
+        if sys.stdin.isatty():
+            typer.echo("ask; /before shows the untrained student too; Ctrl-D ends", err=True)
+        while (line := _line()) is not None:
+            if line == "/before":
+                shown = not shown
+                before = before or Speaker.of(found.where(recipes.BASE), found.base, report)
+            elif line:
+                if shown and before:
+                    typer.echo(f"before: {_said(before.answer(line))}")
+                typer.echo(f"{'after:  ' if shown else ''}{_said(now.answer(line))}")
+
+
+@app.command("report")
+def write_report(
+    build_folder: Annotated[
+        Path, typer.Option("--build", help="Folder that `trivium build` wrote.")
+    ] = DATA,
+    student: Annotated[
+        Path | None, typer.Option("--student", help="Folder that `trivium train` wrote.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("out/report.html"),
+) -> None:
+    """Write what was built and learned as one HTML page."""
+    report = Report()
+    if data.read(build_folder, report) is None:
+        _fail(report)
+    if student and not (student / "evaluation.json").is_file():
+        hint = f"run `trivium evaluate --student {student}` first"
+        report.add(E704, f"`{student}` was not evaluated", hint=hint)
+        _fail(report)
+    if student is None and (STUDENT / "evaluation.json").is_file():
+        student = STUDENT
+    from training import report as pages
+
+    typer.echo(pages.write(build_folder, student, out))
+
+
+def _line() -> str | None:
+    """The next line of the standard input, or None at its end."""
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def _said(text: str) -> str:
+    """An answer as it can be printed: whatever a student says, it does not steer the terminal."""
+    return "\n".join(clean(line) for line in text.splitlines()) or "(nothing)"
+
+
+@contextmanager
+def _extra(report: Report) -> Iterator[None]:
+    """Says which package is missing, where one of those that training needs is."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        if package not in machine.EXTRA:
+            raise
+        hint = "pip install 'trivium[train]'"
+        report.add(F611, f"the package `{package}` is not installed", hint=hint)
+        _fail(report)
+
+
+def _finish(report: Report) -> None:
+    if report.diagnostics:
+        typer.echo(RENDERERS["human"](report), err=True)
+    if report.errors:
+        raise typer.Exit(ERRORS)
+
+
+def _fail(report: Report) -> NoReturn:
+    _finish(report)
+    raise typer.Exit(ERRORS)
+
+
+def main() -> None:
+    """The command's entry point."""
+    guarded(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""A trained student and its build go in; what every stage answers, and how well, comes out.
+
+A file of its own because the same questions go to every stage, in one way: greedy answers, compared
+as SQuAD does (Rajpurkar et al. 2016, arXiv:1606.05250), and the loss of the reference answer. The
+"trained" set is what the student was taught, the "heldout" set asks in words that are in no sample.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from compiler.diagnostics import Report
+from training import student
+from training.data import IGNORED, Build, Sample, counted, prompt_tokens, tokens_of
+from training.machine import settle, write_text
+from training.run import Run
+
+RESULT = "evaluation.json"
+CACHE = "evaluated"
+PER_LEAF = 16
+BATCH = 64
+SETS = ("trained", "heldout")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One stage's answer to one question; `nll` is the sum over the reference's `tokens` (nats)."""
+
+    text: str
+    nll: float
+    tokens: int
+
+
+def normalise(text: str) -> str:
+    """Lower case, single spaces, no punctuation at the end."""
+    return re.sub(r"[\s.,;:!?]+$", "", " ".join(text.lower().split()))
+
+
+def exact_match(answer: str, reference: str) -> float:
+    """1 where the normalised texts are equal, else 0."""
+    return float(normalise(answer) == normalise(reference))
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """Harmonic mean of precision and recall over the words that the two share, repeats counted."""
+    ours, theirs = (re.findall(r"\w+|[^\w\s]", normalise(text)) for text in (answer, reference))
+    common = (Counter(ours) & Counter(theirs)).total()
+    if not ours or not theirs:
+        return float(ours == theirs)
+    return 2 * common / (len(ours) + len(theirs))
+
+
+def questions(build: Build) -> dict[str, tuple[Sample, ...]]:
+    """The questions of each set; trained ones are at most PER_LEAF per leaf, chosen by hash."""
+    taught: dict[str, list[Sample]] = defaultdict(list)
+    for sample in (*build.phase1, *build.phase2):
+        if not sample.replay and len(sample.messages) > 1:
+            taught[sample.leaf].append(sample)
+    chosen = [
+        sample
+        for _, samples in sorted(taught.items())
+        for sample in sorted(samples, key=lambda s: hashlib.sha256(s.id.encode()).digest())[
+            :PER_LEAF
+        ]
+    ]
+    return {"trained": tuple(chosen), "heldout": build.heldout}
+
+
+def evaluate(build: Build, run: Run, report: Report, console: Console) -> dict[str, Any] | None:
+    """Evaluates every stage and writes evaluation.json; what was asked before is only read."""
+    hardware = settle(run.threads)
+    sets = questions(build)
+    asked = [sample for name in SETS for sample in sets[name]]
+    given: dict[str, list[Answer]] = {}
+    for stage in run.stages:
+        where = run.where(stage)
+        key = _key(where, run.base, asked)
+        kept = run.folder / CACHE / f"{key}.json"
+        if kept.is_file():
+            given[stage] = [Answer(**one) for one in json.loads(kept.read_text("utf-8"))]
+            continue
+        console.print(f"{stage}: {counted(len(asked), 'question')}")
+        tokenizer = student.load_tokenizer(where, report)
+        model = student.load_model(where, report, base=run.base, bf16=hardware.bf16)
+        if tokenizer is None or model is None:
+            return None
+        model.to(hardware.device).eval()
+        given[stage] = ask(model, tokenizer, asked)
+        kept.parent.mkdir(exist_ok=True)
+        write_text(kept, json.dumps([asdict(one) for one in given[stage]], ensure_ascii=False))
+    result = _result(run, sets, given)
+    write_text(run.folder / RESULT, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    return result
+
+
+def _key(where: str, base: str, asked: Iterable[Sample]) -> str:
+    """A fingerprint of a stage's weights, and of what it is asked."""
+    known = hashlib.sha256()
+    for name in dict.fromkeys((where, base)):
+        files = sorted(Path(name).glob("*.safetensors")) if Path(name).is_dir() else []
+        for file in files:
+            with file.open("rb") as data:
+                known.update(hashlib.file_digest(data, "sha256").digest())
+        if not files:
+            known.update(name.encode())
+    for sample in asked:
+        known.update(json.dumps([sample.id, sample.messages], sort_keys=True).encode())
+    return known.hexdigest()[:24]
+
+
+def ask(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[Sample]
+) -> list[Answer]:
+    """The model's greedy answers, and the loss of the references, in the order of the questions."""
+    encoded = [(prompt_tokens(s.messages[:-1], tokenizer), *tokens_of(s, tokenizer)) for s in asked]
+    order = sorted(range(len(asked)), key=lambda i: (len(encoded[i][1]), asked[i].id))
+    answers: dict[int, Answer] = {}
+    for start in range(0, len(order), BATCH):
+        picked = order[start : start + BATCH]
+        prompts = [encoded[i][0] for i in picked]
+        room = max(len(encoded[i][1]) - len(encoded[i][0]) for i in picked) + 8
+        texts = student.generate(model, tokenizer, prompts, room)
+        losses = _losses(model, tokenizer, [encoded[i] for i in picked])
+        for i, text, (nll, tokens) in zip(picked, texts, losses, strict=True):
+            answers[i] = Answer(text, nll, tokens)
+    return [answers[i] for i in range(len(asked))]
+
+
+Encoded = tuple[list[int], list[int], list[int]]
+
+
+@torch.inference_mode()
+def _losses(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[Encoded]
+) -> list[tuple[float, int]]:
+    """For each reference answer the sum of -log p of its tokens, and their number."""
+    width = max(len(ids) for _, ids, _ in batch)
+    pad = tokenizer.pad_token_id
+    ids = torch.tensor([i + [pad] * (width - len(i)) for _, i, _ in batch], device=model.device)
+    labels = torch.tensor(
+        [answer_labels(p, i) + [IGNORED] * (width - len(i)) for p, i, _ in batch],
+        device=model.device,
+    )
+    mask = torch.tensor(
+        [[1] * len(i) + [0] * (width - len(i)) for _, i, _ in batch], device=model.device
+    )
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+    wanted = labels[:, 1:]
+    each = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
+    )
+    sums, counts = each.sum(1).tolist(), (wanted != IGNORED).sum(1).tolist()
+    return list(zip(sums, counts, strict=True))
+
+
+def answer_labels(prompt: list[int], ids: list[int]) -> list[int]:
+    """Labels of the last turn only: what comes after the prompt."""
+    start = next(
+        (i for i, (a, b) in enumerate(zip(prompt, ids, strict=False)) if a != b), len(prompt)
+    )
+    return [IGNORED] * start + ids[start:]
+
+
+def _result(
+    run: Run, sets: Mapping[str, Sequence[Sample]], given: Mapping[str, Sequence[Answer]]
+) -> dict[str, Any]:
+    scores: dict[str, dict[str, object]] = {}
+    told: list[dict[str, object]] = []
+    start = 0
+    for name in SETS:
+        samples = sets[name]
+        part = slice(start, start + len(samples))
+        start += len(samples)
+        scores[name] = {stage: _scores(samples, given[stage][part]) for stage in run.stages}
+        told += [
+            {
+                "id": sample.id,
+                "leaf": sample.leaf,
+                "branch": sample.branch,
+                "set": name,
+                "question": sample.question,
+                "reference": sample.answer,
+                "answers": {stage: given[stage][part][i].text for stage in run.stages},
+            }
+            for i, sample in enumerate(samples)
+        ]
+    return {
+        "fingerprint": run.fingerprint,
+        "stages": list(run.stages),
+        "sets": scores,
+        "answers": told,
+    }
+
+
+def _scores(samples: Sequence[Sample], answers: Sequence[Answer]) -> dict[str, Any]:
+    """Scores over all, per branch and per leaf."""
+    branches: dict[str, list[tuple[Sample, Answer]]] = defaultdict(list)
+    leaves: dict[str, list[tuple[Sample, Answer]]] = defaultdict(list)
+    pairs = list(zip(samples, answers, strict=True))
+    for sample, answer in pairs:
+        branches[sample.branch].append((sample, answer))
+        leaves[sample.leaf].append((sample, answer))
+    return {
+        "all": score(pairs),
+        "branches": {name: score(group) for name, group in sorted(branches.items())},
+        "leaves": {name: score(group) for name, group in sorted(leaves.items())},
+    }
+
+
+def score(pairs: Sequence[tuple[Sample, Answer]]) -> dict[str, float]:
+    """Means over questions; `loss` is the mean over the reference's tokens (nats)."""
+    if not pairs:
+        return {"n": 0}
+    n, tokens = len(pairs), sum(answer.tokens for _, answer in pairs)
+    loss = sum(answer.nll for _, answer in pairs) / max(1, tokens)
+    return {
+        "n": n,
+        "exact_match": round(sum(exact_match(a.text, s.answer) for s, a in pairs) / n, 4),
+        "f1": round(sum(token_f1(a.text, s.answer) for s, a in pairs) / n, 4),
+        "loss": round(loss, 4),
+        "perplexity": round(math.exp(min(loss, 50.0)), 2),
+    }
+
+
+_TITLES = {
+    "trained": "asked in the words of training",
+    "heldout": "asked in words the student never saw",
+}
+
+
+def table(result: Mapping[str, Any], console: Console) -> None:
+    """Prints, for each set, the branches against the stages."""
+    stages: list[str] = result["stages"]
+    for name, by_stage in result["sets"].items():
+        first = by_stage[stages[0]]
+        if not first["all"]["n"]:
+            continue
+        title = f"{_TITLES[name]}: exact match (token F1)"
+        shown = Table("", "n", *stages, title=title, title_justify="left", title_style="bold")
+        for label in ("all", *first["branches"]):
+            each = [by_stage[stage] for stage in stages]
+            cells = [one["all"] if label == "all" else one["branches"][label] for one in each]
+            values = [f"{cell['exact_match']:.2f} ({cell['f1']:.2f})" for cell in cells]
+            shown.add_row(label, str(cells[0]["n"]), *values)
+        console.print(shown)

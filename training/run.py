@@ -1,0 +1,261 @@
+"""A build, a recipe and a folder go in; a trained student comes out, stage by stage.
+
+A file of its own because this is the order of the whole: base, each phase on the one before, the
+control. A stage is done when its folder exists, and folders appear whole, so the same command goes
+on after any crash.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from compiler.codes import E701, F608
+from compiler.diagnostics import Report
+from training.data import Build, Sequences, counted, encode, select
+from training.machine import settle, whole_folder, write_text
+from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
+RUN = "run.json"
+STAGE = "stage.json"
+WORK = "work"
+MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One student to make: `phase` trained on what `after` left; replay or not."""
+
+    name: str
+    phase: Phase
+    after: str
+    replay: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A trained student: its folder, the stages that are there, and the model they started from."""
+
+    folder: Path
+    base: str
+    stages: tuple[str, ...]
+    fingerprint: str
+    max_length: int
+    threads: int
+
+    def where(self, stage: str) -> str:
+        """The folder or name to load `stage` from."""
+        return self.base if stage == BASE else str(self.folder / stage)
+
+
+def stages(recipe: Recipe, build: Build) -> tuple[Stage, ...]:
+    """The stages of a recipe, in order; no control where there is no replay to leave out."""
+    found, after = [], BASE
+    for phase in recipe.phases:
+        found.append(Stage(phase.name, phase, after, recipe.replay))
+        after = phase.name
+    last = found[-1]
+    replays = last.phase.data == "phase2" and any(sample.replay for sample in build.phase2)
+    if recipe.control and recipe.replay and replays:
+        found.append(replace(last, name=CONTROL, replay=False))
+    return tuple(found)
+
+
+def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Report) -> bool:
+    """Makes `out` ready to start or to go on; F608 where it holds another run."""
+    asked = {"fingerprint": build.fingerprint, "recipe": recipe.as_json()}
+    found = _read(out / RUN)
+    if found and not fresh:
+        for part, wanted in asked.items():
+            if _identity(found.get(part)) != _identity(wanted):
+                what = "another build" if part == "fingerprint" else "another recipe"
+                hint = "start over with `--fresh`, or name another folder with `--out`"
+                report.add(F608, f"`{out}` holds a run of {what}", hint=hint)
+                return False
+        return True
+    for name in [BASE, CONTROL, MERGED, WORK, *_stage_names(found), *_stage_names(asked)]:
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / "evaluation.json").unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / RUN, json.dumps({**asked, "stages": []}, indent=1) + "\n")
+    return True
+
+
+_FREE = ("threads", "checkpoint_seconds", "control", "merge")
+
+
+def _identity(value: object) -> object:
+    """`value` without the settings that may change between two parts of a run."""
+    value = json.loads(json.dumps(value))
+    return {k: v for k, v in value.items() if k not in _FREE} if isinstance(value, dict) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _stage_names(run: Mapping[str, object]) -> list[str]:
+    """The folders of a run's phases; a name that could lead out of the folder is not taken."""
+    recipe = run.get("recipe")
+    phases = recipe.get("phases", ()) if isinstance(recipe, dict) else ()
+    names = [str(phase.get("name")) for phase in phases if isinstance(phase, dict)]
+    return [name for name in names if re.fullmatch(r"[a-z][a-z0-9-]*", name)]
+
+
+def plan(build: Build, recipe: Recipe, report: Report) -> list[str]:
+    """What training would do, a line for each stage, without training."""
+    from training import phase, student
+
+    tokenizer: Tokenizer | None
+    if isinstance(recipe.student, Embedded):
+        tokenizer = student.make_tokenizer(build, recipe.student.vocabulary)
+    else:
+        tokenizer = student.load_tokenizer(recipe.student.model, report)
+    if tokenizer is None:
+        return []
+    todo = stages(recipe, build)
+    encoded = _encode(build, recipe, todo, tokenizer, report)
+    return [
+        f"{s.name}: {counted(e.account.kept, 'sample')}, {e.tokens:,} tokens, "
+        f"about {counted(phase.planned_steps(s.phase, e, recipe), 'step')} at most"
+        for s, e in zip(todo, encoded.values(), strict=True)
+        if e.input_ids
+    ]
+
+
+def _encode(
+    build: Build, recipe: Recipe, todo: Iterable[Stage], tokenizer: "Tokenizer", report: Report
+) -> dict[str, Sequences]:
+    """The token sequences of each stage; reports what is left out, empty, or too little."""
+    from training.phase import warn_of_few
+
+    found = {}
+    for stage in todo:
+        chosen = select(build, stage.phase.data, replay=stage.replay)
+        found[stage.name] = encode(stage.name, chosen, tokenizer, recipe.max_length, report)
+        if found[stage.name].input_ids:
+            warn_of_few(replace(stage.phase, name=stage.name), found[stage.name], recipe, report)
+    return found
+
+
+def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Console) -> bool:
+    """Makes every stage that is not there yet; False where the report has errors."""
+    from training import phase, student
+
+    hardware = settle(recipe.threads)
+    if isinstance(recipe.student, Embedded) and not (out / BASE).is_dir():
+        tokenizer = student.make_tokenizer(build, recipe.student.vocabulary)
+        with whole_folder(out / BASE) as part:
+            student.make_model(recipe.student, tokenizer, recipe).save_pretrained(part)
+            tokenizer.save_pretrained(part)
+    base = recipe.model or str(out / BASE)
+    tokenizer = student.load_tokenizer(base, report)
+    if tokenizer is None:
+        return False
+    todo = [s for s in stages(recipe, build) if not (out / s.name / STAGE).is_file()]
+    sequences = _encode(build, recipe, todo, tokenizer, report)
+    if report.errors:
+        return False
+    for stage in stages(recipe, build):
+        if stage not in todo:
+            console.print(f"{stage.name}: done before")
+            continue
+        where = base if stage.after == BASE else str(out / stage.after)
+        model = student.load_model(
+            where, report, base=base, bf16=hardware.bf16 and recipe.lora is not None, trainable=True
+        )
+        if model is None:
+            return False
+        if recipe.lora and stage.after == BASE:
+            model = student.with_adapters(model, recipe.lora)
+        trained, outcome = phase.train(
+            replace(stage.phase, name=stage.name),
+            sequences[stage.name],
+            recipe,
+            model,
+            tokenizer,
+            out / WORK / stage.name,
+            hardware,
+            console,
+        )
+        with whole_folder(out / stage.name) as part:
+            trained.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+            (part / "README.md").unlink(missing_ok=True)  # an empty model card
+            shutil.copy(out / WORK / stage.name / phase.LOG, part)
+            account = sequences[stage.name].account.as_json()
+            record = {"stage": stage.name, **asdict(outcome), "samples": account, "done": True}
+            write_text(part / STAGE, json.dumps(record, indent=1) + "\n")
+        shutil.rmtree(out / WORK / stage.name)
+        _record(build, recipe, out)
+        why = _WHY[outcome.why]
+        console.print(
+            f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
+            f"{outcome.seconds:.0f} s, stopped because {why}",
+        )
+    if recipe.merge and recipe.lora and not (out / MERGED).is_dir():
+        _merge(str(out / recipe.phases[-1].name), base, out, tokenizer, report)
+    _record(build, recipe, out)
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    return True
+
+
+_WHY = {
+    "loss": "the loss is low enough",
+    "epochs": "all epochs are done",
+    "time": "the time is up",
+}
+
+
+def _merge(where: str, base: str, out: Path, tokenizer: "Tokenizer", report: Report) -> None:
+    """Writes the last phase's model with its adapter merged in, in the base's 16 or 32 bits."""
+    from training import student
+
+    model = student.load_model(where, report, base=base)
+    if model is not None:
+        with whole_folder(out / MERGED) as part:
+            model.merge_and_unload().save_pretrained(part)
+            tokenizer.save_pretrained(part)
+
+
+def _record(build: Build, recipe: Recipe, out: Path) -> None:
+    """Writes run.json from what the stages' folders say."""
+    done = [_read(out / stage.name / STAGE) for stage in stages(recipe, build)]
+    run = {
+        "fingerprint": build.fingerprint,
+        "recipe": recipe.as_json(),
+        "stages": [record for record in done if record],
+    }
+    write_text(out / RUN, json.dumps(run, indent=1) + "\n")
+
+
+def find(folder: Path, report: Report) -> Run | None:
+    """The trained student in `folder`; E701 where there is none."""
+    found = _read(folder / RUN)
+    names = [
+        str(s["stage"]) for s in found.get("stages", ()) if (folder / str(s["stage"])).is_dir()
+    ]
+    if not names:
+        report.add(E701, f"`{folder}` holds no trained student", hint="run `trivium train` first")
+        return None
+    recipe = found["recipe"]
+    return Run(
+        folder,
+        recipe["student"].get("model", str(folder / BASE)),
+        (BASE, *names),
+        str(found["fingerprint"]),
+        int(recipe["max_length"]),
+        int(recipe["threads"]),
+    )
