@@ -16,7 +16,7 @@ Json = Mapping[str, Any]
 def card(manifest: Json) -> str:
     """Markdown with a YAML head."""
     leaves: Sequence[Json] = manifest["leaves"]
-    files: Json = manifest["files"]
+    size = {name.partition(".")[0]: file["count"] for name, file in manifest["files"].items()}
     licences = sorted({licence for leaf in leaves for licence in leaf["licences"]})
     lines = [
         "---",
@@ -33,10 +33,10 @@ def card(manifest: Json) -> str:
         "",
         "# A Trivium curriculum",
         "",
-        f"{files['samples.jsonl']['count']} samples from {len(leaves)} leaves of a taxonomy, compiled by Trivium "
-        f"{manifest['trivium']}. Phase 1 has {files['phase1.jsonl']['count']} samples (knowledge and foundational "
-        f"skills), phase 2 has {files['phase2.jsonl']['count']} (compositional skills and replay of phase 1). "
-        f"{files['heldout.jsonl']['count']} questions are held out for evaluation and occur in no sample.",
+        f"{size['samples']} samples from {len(leaves)} leaves of a taxonomy, compiled by Trivium "
+        f"{manifest['trivium']}. Phase 1 has {size['phase1']} samples (knowledge and foundational "
+        f"skills), phase 2 has {size['phase2']} (compositional skills and replay of phase 1). "
+        f"{size['heldout']} questions are held out for evaluation and occur in no sample.",
         "",
         f"Teacher: `{manifest['teacher']}`. Judge: `{manifest['judge']}`.",
     ]
@@ -62,12 +62,12 @@ def card(manifest: Json) -> str:
         "| pass | in | kept | dropped |",
         "| --- | ---: | ---: | --- |",
         *(
-            f"| {account['name']} | {account['in']} | {account['kept']} | {_reasons(account['dropped'])} |"
-            for account in manifest["passes"]
+            f"| {books['name']} | {books['in']} | {books['kept']} | {_reasons(books['dropped'])} |"
+            for books in manifest["passes"]
         ),
         "",
-        "Every sample's `origin` names its leaf, contributor, licences, document and character range, pipeline, and the "
-        "replies that it was made of.",
+        "Every sample's `origin` names its leaf, contributor, licences, document and character "
+        "range, pipeline, and the replies that it was made of.",
         "",
     ]
     return "\n".join(lines)

@@ -21,10 +21,7 @@ from compiler.journal import Journal
 from compiler.leaf import KnowledgeLeaf, Leaf
 from compiler.lower import Unit, lower
 from compiler.mix import mix
-from compiler.pipeline import Pipeline
-from compiler.pipeline import load as load_pipeline
-from compiler.pipeline import names as pipeline_names
-from compiler.resources import PIPELINES
+from compiler.pipeline import Pipeline, folders, load
 from compiler.sift import sift
 from compiler.source import Source
 from compiler.teacher import Teacher
@@ -48,7 +45,7 @@ def prepare(source: Source, cache: Path, report: Report) -> Program | None:
     curriculum, taxonomy = read_checked(source, report)
     if curriculum is None:
         return None
-    pipelines = _pipelines(curriculum, report)
+    pipelines = _pipelines(curriculum, source, report)
     if report.errors:
         return None
     records: list[LeafRecord] = []
@@ -65,17 +62,18 @@ def prepare(source: Source, cache: Path, report: Report) -> Program | None:
     return Program(curriculum, taxonomy.revision, pipelines, tuple(records), tuple(units))
 
 
-def _pipelines(curriculum: Curriculum, report: Report) -> dict[str, Pipeline]:
+def _pipelines(curriculum: Curriculum, source: Source, report: Report) -> dict[str, Pipeline]:
+    known = folders(source)
     found = {}
     for name in sorted({route.pipeline for route in curriculum.routes}):
-        if name not in pipeline_names():
+        if name not in known:
             report.add(
                 M304,
                 f"there is no pipeline `{name}`",
                 Span(CURRICULUM_FILE),
-                f"use one of {', '.join(f'`{known}`' for known in pipeline_names())}",
+                f"use one of {', '.join(f'`{other}`' for other in known)}",
             )
-        elif pipeline := load_pipeline(PIPELINES / name, report):
+        elif pipeline := load(known[name], report):
             found[name] = pipeline
     return found
 
@@ -138,12 +136,12 @@ async def expand(
 ) -> tuple[Product | None, Tally]:
     """Asks the teacher, sifts and mixes; None where the teacher cannot be reached at all."""
     expander = Expander(teacher, judge, journal)
-    for who in dict.fromkeys((teacher, judge)):
-        if failure := await who.open():
-            report.add(failure.code, failure.detail, hint="check the endpoint and try again")
-            return None, expander.tally
     outcomes: list[Outcome] = []
     try:
+        for who in dict.fromkeys((teacher, judge)):
+            if failure := await who.open():
+                report.add(failure.code, failure.detail, hint="check the endpoint and try again")
+                return None, expander.tally
         async with aclosing(expander.run(program.units, program.pipelines, step)) as results:
             async for outcome in results:
                 outcomes.append(outcome)
@@ -203,22 +201,33 @@ def finish(
 
 
 def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
-    """One finding per leaf and code for requests without an answer, however many there are."""
+    """One finding per leaf and code for requests without an answer, however many there are.
+
+    What a teacher cannot do it will not do next time: that is said once for all leaves.
+    """
     failed: dict[tuple[str, Code], list[str]] = {}
     spans = {outcome.unit.leaf.path: outcome.unit.leaf.span for outcome in outcomes}
     for outcome in outcomes:
+        leaf = outcome.unit.leaf.path
         if outcome.failure:
-            key = (outcome.unit.leaf.path, outcome.failure.code)
-            failed.setdefault(key, []).append(outcome.failure.detail)
+            failed.setdefault((leaf, outcome.failure.code), []).append(outcome.failure.detail)
         for drop in outcome.drops:
             if drop.code.id.startswith("R"):
-                failed.setdefault((drop.leaf, drop.code), []).append(drop.detail)
+                failed.setdefault((leaf, drop.code), []).append(drop.detail)
+    for code in (R404, R405):
+        leaves = {leaf: failed.pop((leaf, code)) for leaf in spans if (leaf, code) in failed}
+        if leaves:
+            number = sum(map(len, leaves.values()))
+            report.add(
+                code,
+                f"{number} requests for {len(leaves)} of {len(spans)} leaves had no answer: "
+                f"{next(iter(leaves.values()))[0]}",
+                hint="name another teacher, or lower `samples_per_leaf`",
+            )
     for (leaf, code), details in failed.items():
         report.add(
             code,
             f"`{leaf}`: {len(details)} of its requests had no answer; the first: {details[0]}",
             spans[leaf],
-            ""
-            if code in (R404, R405)
-            else "run the same command again: no answer is asked for twice",
+            "run the same command again: no answer is asked for twice",
         )

@@ -253,7 +253,7 @@ class Expander:
         return made, drops, None
 
     async def _ask(self, teacher: Teacher, request: Request, key: str) -> Reply | Failure:
-        """The journal's answer, or the teacher's; the same question in flight twice is asked once."""
+        """The journal's answer, or the teacher's; a question in flight is not sent again."""
         found = self.journal.get(key)
         if found:
             self.tally.journaled += 1

@@ -69,7 +69,7 @@ def _knowledge(
             M306,
             f"`{leaf.path}`: {calls} of {len(chunks)} chunks will be asked about",
             leaf.document.span,
-            f"set `samples_per_leaf: {len(chunks) * per_call}` or more in `curriculum.yaml` to ask about all",
+            f"to ask about all, set `samples_per_leaf: {len(chunks) * per_call}` or more",
         )
         chunks = [chunks[i * len(chunks) // calls] for i in range(calls)]
     units = []

@@ -7,7 +7,6 @@ Jinja is found here, with its place, before a token is spent.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import jinja2
 
@@ -17,7 +16,7 @@ from compiler.lower import COLUMNS
 from compiler.prompt import Template, compile_condition, compile_template, render
 from compiler.resources import PIPELINES
 from compiler.schema import PIPELINE, validate
-from compiler.source import SourceFile
+from compiler.source import Source, SourceFile
 from compiler.tree import Tree, parse
 
 FILE = "pipeline.yaml"
@@ -90,16 +89,39 @@ class Pipeline:
         return tuple(stage for stage in self.stages if isinstance(stage, Generate))
 
 
-def names(root: Path = PIPELINES) -> tuple[str, ...]:
-    """The pipelines that there are, sorted."""
-    return tuple(sorted(path.parent.name for path in root.glob(f"*/{FILE}")))
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A pipeline's files by name; `shown` is the path that diagnostics show."""
+
+    name: str
+    shown: str
+    files: Mapping[str, bytes]
 
 
-def load(folder: Path, report: Report) -> Pipeline | None:
+def folders(source: Source | None = None) -> dict[str, Folder]:
+    """The pipelines that there are: the built-in ones, and a taxonomy's own under `pipelines/`.
+
+    A taxonomy's pipeline hides a built-in one of the same name.
+    """
+    found: dict[str, dict[str, bytes]] = {}
+    for path in sorted(PIPELINES.glob("*/*")):
+        found.setdefault(path.parent.name, {})[path.name] = path.read_bytes()
+    made = {name: Folder(name, name, files) for name, files in found.items() if FILE in files}
+    if source is None:
+        return made
+    own: dict[str, dict[str, bytes]] = {}
+    for place in source.paths:
+        parts = place.split("/")
+        if len(parts) == 3 and parts[0] == "pipelines":
+            own.setdefault(parts[1], {})[parts[2]] = source.read(place)
+    made |= {name: Folder(name, f"pipelines/{name}", f) for name, f in own.items() if FILE in f}
+    return dict(sorted(made.items()))
+
+
+def load(folder: Folder, report: Report) -> Pipeline | None:
     """Reads one pipeline folder; None where it has errors."""
-    shown = f"{folder.name}/{FILE}"
     before = report.errors
-    tree = parse(SourceFile(shown, (folder / FILE).read_bytes()), report)
+    tree = parse(SourceFile(f"{folder.shown}/{FILE}", folder.files[FILE]), report)
     if tree is None or not validate(tree, "pipeline", PIPELINE, report):
         return None
     value = tree.value
@@ -123,7 +145,7 @@ def load(folder: Path, report: Report) -> Pipeline | None:
 
 
 def _stage(
-    tree: Tree, i: int, item: Mapping[str, object], folder: Path, report: Report
+    tree: Tree, i: int, item: Mapping[str, object], folder: Folder, report: Report
 ) -> Stage | None:
     def template(key: str) -> Template | None:
         span = tree.span(("stages", i, key))
@@ -153,11 +175,10 @@ def _stage(
 
 
 def _generate(
-    tree: Tree, i: int, item: Mapping[str, object], folder: Path, report: Report
+    tree: Tree, i: int, item: Mapping[str, object], folder: Folder, report: Report
 ) -> Generate | None:
     name = str(item["prompt"])
-    file = folder / name
-    if "/" in name or not file.is_file():
+    if name not in folder.files:
         report.add(
             P206,
             f"there is no `{name}` in the folder",
@@ -165,8 +186,8 @@ def _generate(
             "name a template file that lies beside `pipeline.yaml`",
         )
         return None
-    text = file.read_text("utf-8")
-    shown = f"{folder.name}/{name}"
+    text = folder.files[name].decode("utf-8", "replace")
+    shown = f"{folder.shown}/{name}"
     report.texts[shown] = text
     try:
         prompt = compile_template(shown, text)
@@ -236,9 +257,9 @@ def _check_template(
         report.add(P208, str(wrong), place, "mend the expression")
 
 
-def _digest(folder: Path) -> str:
+def _digest(folder: Folder) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.name == FILE or path.suffix == ".j2":
-            digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    for name, data in sorted(folder.files.items()):
+        if name == FILE or name.endswith(".j2"):
+            digest.update(f"{name}\0".encode() + data + b"\0")
     return digest.hexdigest()[:16]

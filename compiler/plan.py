@@ -21,7 +21,7 @@ _CHOICE_TOKENS = 8
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One leaf's share of the plan; `journaled` counts its first questions that need not be asked."""
+    """One leaf's share; `journaled` counts its first questions that need not be asked."""
 
     leaf: str
     pipeline: str

@@ -96,7 +96,7 @@ def fence(value: object, tags: frozenset[str]) -> object:
 
 
 def render(template: Template, columns: Mapping[str, object]) -> tuple[Message, ...]:
-    """The messages of one request, a block per role; a template without blocks is one user message."""
+    """The messages of one request, a block per role; without blocks it is one user message."""
     columns = {name: fence(columns[name], template.tags) for name in template.reads}
     blocks = template.compiled.blocks
     if not any(role in blocks for role in ROLES):

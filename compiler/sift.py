@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rensa import RMinHash, RMinHashLSH
 
@@ -83,7 +84,7 @@ def shingles(sample: Sample) -> frozenset[str]:
     """
     words = ["", *_words(sample.question), ""]
     mark = " ".join(_words(sample.context))
-    return frozenset(f"{a} {b}\0{mark}" for a, b in zip(words, words[1:], strict=False))
+    return frozenset(f"{a} {b}\0{mark}" for a, b in pairwise(words))
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
@@ -108,7 +109,7 @@ class _Neighbours:
         self.index.insert(number, _minhash(parts))
 
     def verdict(self, sample: Sample, exact_only: bool) -> Verdict | None:
-        """Why the sample repeats one that was seen; a human's seed only if it says the very same."""
+        """Why it repeats one that was seen; a human's seed only if it says the very same."""
         same = self.exact.get(_key(sample))
         if same is not None:
             other, _, code = self.seen[same]

@@ -1,4 +1,4 @@
-"""Small taxonomies for tests: a skill and a knowledge leaf without findings, as values to change."""
+"""Small taxonomies for tests: a skill and a knowledge leaf without findings, to be changed."""
 
 import copy
 

@@ -113,7 +113,8 @@ def test_there_is_a_check_for_every_code():
 
 
 def test_an_escape_in_quotes_is_seen_too(tmp_path):
-    text = 'created_by: ada\ntask_description: x\nseed_examples:\n- {question: a, answer: "b\\u200b"}\n'
+    pair = r'{question: a, answer: "b\u200b"}'
+    text = f"created_by: ada\ntask_description: x\nseed_examples:\n- {pair}\n"
     assert said(read(tmp_path, {SKILL: text})[1]) == [("T132", 4)]
 
 

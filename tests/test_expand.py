@@ -13,13 +13,12 @@ from compiler.expand import Expander
 from compiler.journal import Journal, key_of
 from compiler.leaf import make_leaf
 from compiler.lower import lower
-from compiler.pipeline import load
-from compiler.resources import PIPELINES
+from compiler.pipeline import folders, load
 from compiler.source import SourceFile
 from compiler.teacher import Failure, Reply
 from compiler.tree import parse
 
-PIPELINE = load(PIPELINES / "skill-freeform", Report())
+PIPELINE = load(folders()["skill-freeform"], Report())
 
 
 def units(samples=40, seeds=6, name="compositional_skills/rhyme"):
@@ -130,9 +129,15 @@ def test_a_second_run_asks_nothing(tmp_path):
 
 def test_an_edited_seed_asks_its_own_units_only(tmp_path):
     with Journal(tmp_path / "j") as journal:
-        both = [*units(name="compositional_skills/a"), *units(name="compositional_skills/b", seeds=3)]
+        both = [
+            *units(name="compositional_skills/a"),
+            *units(name="compositional_skills/b", seeds=3),
+        ]
         expand(Fake(), journal, both)
-        other = [*units(name="compositional_skills/a"), *units(name="compositional_skills/b", seeds=4)]
+        other = [
+            *units(name="compositional_skills/a"),
+            *units(name="compositional_skills/b", seeds=4),
+        ]
         teacher = Fake()
         outcomes, _ = expand(teacher, journal, other)
     assert teacher.asked
@@ -154,7 +159,10 @@ def test_a_refused_unit_is_named_and_the_others_go_on():
 
 
 def test_a_refused_judge_drops_its_record_with_the_reason():
-    outcomes, _ = expand(Fake(refuses=lambda r: r.stage == "rating" and "Again 2" in r.columns["question"]))
+    def refuses(request):
+        return request.stage == "rating" and "Again 2" in request.columns["question"]
+
+    outcomes, _ = expand(Fake(refuses=refuses))
     for outcome in outcomes:
         assert len(outcome.samples) == 4
         assert [(d.code.id, d.stage) for d in outcome.drops] == [("R402", "rating")]

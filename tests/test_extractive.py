@@ -1,4 +1,4 @@
-"""The embedded teacher: facts are read off sentences, answers are supported, judges tell good from planted bad."""
+"""The embedded teacher: facts are read off sentences, and its judges tell good from planted bad."""
 
 import asyncio
 import random
@@ -25,7 +25,11 @@ def ask(writes, columns, index=0):
     "sentence, question, reply",
     [
         ("A dipper is a bird that walks under water.", "What is a dipper?", None),
-        ("The term replay means training again on old samples.", "What does the term replay mean?", None),
+        (
+            "The term replay means training again on old samples.",
+            "What does the term replay mean?",
+            None,
+        ),
         (
             "The three roads are grammar, logic and rhetoric.",
             "Name the three roads.",
@@ -41,7 +45,11 @@ def ask(writes, columns, index=0):
             "Fill in the number: The tower was built in the year ____ by a bridge company.",
             "1889",
         ),
-        ("A hygrometer is used to measure how damp the air is.", "What is a hygrometer used for?", None),
+        (
+            "A hygrometer is used to measure how damp the air is.",
+            "What is a hygrometer used for?",
+            None,
+        ),
     ],
 )
 def test_a_sentence_answers_the_question_of_its_form(sentence, question, reply):
@@ -51,7 +59,11 @@ def test_a_sentence_answers_the_question_of_its_form(sentence, question, reply):
 
 @pytest.mark.parametrize(
     "sentence",
-    ["It is a bird that walks under water.", "However, this is a reason to wait.", "What is a bird?"],
+    [
+        "It is a bird that walks under water.",
+        "However, this is a reason to wait.",
+        "What is a bird?",
+    ],
 )
 def test_a_sentence_that_leans_on_another_is_left_alone(sentence):
     assert facts(sentence) == ()
@@ -77,7 +89,7 @@ def test_every_answer_of_a_real_document_is_in_it(path):
 
 
 def grounded(seed):
-    """Forty answers: half are sentences of the passage, half have a word or number that it lacks."""
+    """Forty answers: half are sentences of the passage, half hold what it lacks."""
     draw = random.Random(seed)
     text = DOCUMENTS[0].read_text("utf-8")
     supported = draw.sample(list(sentences(text)), 20)

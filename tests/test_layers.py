@@ -1,4 +1,4 @@
-"""The laws of the house that a program can check: one-way imports, a place for every module, a light start."""
+"""The laws that a program can check: one-way imports, a place for every module, a light start."""
 
 import ast
 import subprocess
@@ -23,6 +23,10 @@ ORDER = (
     "compiler.documents.fetch",
     "compiler.documents.chunk",
     "compiler.documents",
+    "compiler.check.look",
+    "compiler.check.questions",
+    "compiler.check.sources",
+    "compiler.check.texts",
     "compiler.check",
     "compiler.front",
     "compiler.lower",
@@ -58,6 +62,7 @@ ORDER = (
     "training.phase",
     "training.run",
     "training.evaluate",
+    "training.report.plots",
     "training.report",
     "training.cli",
 )

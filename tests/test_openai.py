@@ -24,7 +24,7 @@ def quick(monkeypatch):
 
 
 def ask(answers, spec=None, times=1):
-    """Runs a server that gives `answers` in turn (the last for ever); returns replies and what it got."""
+    """Runs a server that gives `answers` in turn, the last for ever."""
     got = []
 
     async def run():

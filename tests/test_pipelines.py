@@ -1,7 +1,6 @@
-"""Every pipeline folder loads, and its example holds; every mistake in one is found before a token is spent."""
+"""Every pipeline folder loads and its example holds; mistakes are found before a token is spent."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,19 @@ from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.leaf import make_leaf
 from compiler.lower import lower
-from compiler.pipeline import load
+from compiler.pipeline import Folder, folders, load
 from compiler.resources import PIPELINES
-from compiler.source import SourceFile
+from compiler.source import SourceFile, WorkTree
 from compiler.teacher.scripted import Scripted, lines_of
 from compiler.tree import parse
 
-FOLDERS = sorted(path.parent for path in PIPELINES.rglob("pipeline.yaml"))
+FOLDERS = list(folders().values())
 
 
 def test_all_pipelines_are_seen():
-    assert [folder.name for folder in FOLDERS] == ["knowledge-qa", "skill-freeform", "skill-grounded"]
-    assert {path for path in PIPELINES.iterdir() if path.is_dir()} == set(FOLDERS)
+    names = ["knowledge-qa", "skill-freeform", "skill-grounded"]
+    assert [folder.name for folder in FOLDERS] == names
+    assert sorted(path.parent.name for path in PIPELINES.rglob("pipeline.yaml")) == names
 
 
 def expand_example(folder, example):
@@ -49,7 +49,7 @@ def expand_example(folder, example):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_example_holds(folder):
-    example = yaml.safe_load((folder / "example.yaml").read_text("utf-8"))
+    example = yaml.safe_load(folder.files["example.yaml"])
     outcomes, teacher = expand_example(folder, example)
     samples = [
         {m.role: m.content for m in sample.messages} for o in outcomes for sample in o.samples
@@ -68,7 +68,7 @@ def test_the_example_holds(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_always_pass_judge_keeps_what_the_example_drops(folder):
     """The control: the drops come from the judges, not from somewhere else."""
-    example = yaml.safe_load((folder / "example.yaml").read_text("utf-8"))
+    example = yaml.safe_load(folder.files["example.yaml"])
     strict = len(expand_example(folder, example)[0][0].samples)
     best = {
         stage.id: str(stage.writes[0].choices[-1])
@@ -92,19 +92,23 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("code", MISTAKES)
-def test_a_mistake_is_found_at_its_place(tmp_path, code):
-    folder = tmp_path / "mine"
-    shutil.copytree(PIPELINES / "skill-freeform", folder)
-    name, right, wrong = MISTAKES[code]
-    text = (folder / name).read_text("utf-8")
+def broken(name, right, wrong):
+    """The freeform pipeline, as a taxonomy's own, with one change."""
+    files = dict(folders()["skill-freeform"].files)
+    text = files[name].decode()
     assert right in text
-    (folder / name).write_text(text.replace(right, wrong, 1), "utf-8")
+    files[name] = text.replace(right, wrong, 1).encode()
+    return Folder("mine", "pipelines/mine", files)
+
+
+@pytest.mark.parametrize("code", MISTAKES)
+def test_a_mistake_is_found_at_its_place(code):
+    name, right, wrong = MISTAKES[code]
     report = Report()
-    assert load(folder, report) is None
+    assert load(broken(name, right, wrong), report) is None
     (found,) = report.diagnostics
     assert found.code.id == code
-    assert found.span.path == f"mine/{name}"
+    assert found.span.path == f"pipelines/mine/{name}"
     if wrong:
         line = report.texts[found.span.path].splitlines()[found.span.line - 1]
         assert wrong.split("\n")[-1].split()[0].strip("{}") in line, (found, line)
@@ -114,17 +118,23 @@ def test_a_mistake_is_found_at_its_place(tmp_path, code):
     "name, right, wrong",
     [
         ("pipeline.yaml", "rating >= 2", "question.__class__.__mro__[1].__subclasses__()"),
-        ("pipeline.yaml", "rating >= 2", 'question >= 2'),
+        ("pipeline.yaml", "rating >= 2", "question >= 2"),
         ("answer.j2", "{{ example.answer }}", "{{ example.anser }}"),
     ],
 )
-def test_what_would_fail_in_the_run_fails_at_load(tmp_path, name, right, wrong):
-    """A condition cannot reach Python, compare words with numbers, or read what an example lacks."""
-    folder = tmp_path / "mine"
-    shutil.copytree(PIPELINES / "skill-freeform", folder)
-    text = (folder / name).read_text("utf-8")
-    assert right in text
-    (folder / name).write_text(text.replace(right, wrong), "utf-8")
+def test_what_would_fail_in_the_run_fails_at_load(name, right, wrong):
+    """A condition cannot reach Python, or compare words with numbers, or read what is not there."""
     report = Report()
-    assert load(folder, report) is None
+    assert load(broken(name, right, wrong), report) is None
     assert [d.code.id for d in report.diagnostics] == ["P208"]
+
+
+def test_a_taxonomy_brings_its_own_pipeline(tmp_path):
+    own = tmp_path / "pipelines" / "mine"
+    own.mkdir(parents=True)
+    for name, data in folders()["skill-freeform"].files.items():
+        (own / name).write_bytes(data)
+    found = folders(WorkTree(tmp_path))
+    assert found["mine"].shown == "pipelines/mine"
+    assert load(found["mine"], Report()).digest == load(found["skill-freeform"], Report()).digest
+    assert "mine" not in folders()

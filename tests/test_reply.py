@@ -1,4 +1,4 @@
-"""Sloppy replies: what is certain is taken, what is missing is named, and a score is never guessed."""
+"""Sloppy replies: what is certain is taken, what is missing is named, no score is guessed."""
 
 import pytest
 

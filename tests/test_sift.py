@@ -21,7 +21,10 @@ def codes(samples, held_out=(), budget=100, **settings):
     return [v.code.id if v.code else "" for v in verdicts]
 
 
-BIRD = "What does the black-capped chickadee eat in the coldest months of the winter, when the ground is hard and white?"
+BIRD = (
+    "What does the black-capped chickadee eat in the coldest months of the winter, "
+    "when the ground is hard and white?"
+)
 
 
 def test_each_reason_has_its_code():
@@ -58,7 +61,9 @@ def test_the_same_question_about_another_text_is_another_sample():
 
 
 def test_the_budget_counts_synthetic_samples_per_leaf():
-    made = [sample(f"Question number {i} about {i * i}?", leaf=f"knowledge/{i % 2}") for i in range(8)]
+    made = [
+        sample(f"Question number {i} about {i * i}?", leaf=f"knowledge/{i % 2}") for i in range(8)
+    ]
     made.insert(0, sample("A human question here?", kind="seed", leaf="knowledge/0"))
     found = codes(made, budget=3)
     assert found.count("D513") == 2
@@ -67,7 +72,22 @@ def test_the_budget_counts_synthetic_samples_per_leaf():
 
 def test_verdicts_equal_brute_force_on_random_text():
     draw = random.Random(20)
-    words = ["red", "green", "blue", "fast", "slow", "tall", "old", "new", "bird", "stone", "river", "cloud", "seed", "leaf"]
+    words = [
+        "red",
+        "green",
+        "blue",
+        "fast",
+        "slow",
+        "tall",
+        "old",
+        "new",
+        "bird",
+        "stone",
+        "river",
+        "cloud",
+        "seed",
+        "leaf",
+    ]
     texts = []
     for _ in range(400):
         text = draw.choices(words, k=14)

@@ -23,7 +23,7 @@ from training import recipe as recipes
 DATA, STUDENT = Path("out/build"), Path("out/student")
 ERRORS, INTERRUPTED = 1, 130
 
-Data = Annotated[Path, typer.Option("--data", help="Folder that `trivium build` wrote.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder that `trivium compile` wrote.")]
 Student = Annotated[Path, typer.Option("--student", help="Folder that `trivium train` wrote.")]
 
 
@@ -144,7 +144,7 @@ def chat(
 @app.command("report")
 def write_report(
     build_folder: Annotated[
-        Path, typer.Option("--build", help="Folder that `trivium build` wrote.")
+        Path, typer.Option("--build", help="Folder that `trivium compile` wrote.")
     ] = DATA,
     student: Annotated[
         Path | None, typer.Option("--student", help="Folder that `trivium train` wrote.")

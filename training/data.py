@@ -82,7 +82,7 @@ def counted(n: int, word: str) -> str:
 def read(folder: Path, report: Report) -> Build | None:
     """Reads and checks a build; F605 and None where it is not one."""
     manifest_path = folder / "manifest.json"
-    hint = "make one: `trivium build`, or name its folder with `--data`"
+    hint = "make one: `trivium compile`, or name its folder with `--data`"
     try:
         manifest = json.loads(manifest_path.read_text("utf-8"))
         fingerprint, files = str(manifest["fingerprint"]), manifest["files"]

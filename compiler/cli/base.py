@@ -122,6 +122,7 @@ def _from_here(root: Path) -> str:
 
 
 def console() -> "Console":
+    """Standard output as rich sees it."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False)

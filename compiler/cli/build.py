@@ -23,7 +23,7 @@ TeacherOption = Annotated[
     typer.Option(
         "--teacher",
         metavar="NAME",
-        help="extractive, scripted:FILE, or http://HOST:PORT/v1[#MODEL]; else as in curriculum.yaml.",
+        help="extractive, scripted:FILE, or http://HOST:PORT/v1[#MODEL]; else curriculum.yaml's.",
         show_default=False,
     ),
 ]
@@ -76,9 +76,10 @@ def plan(
     )
     dial = program.curriculum.samples_per_leaf
     typer.echo(
-        f"\n`samples_per_leaf: {dial}` asks for {dial} samples of each leaf; a unit is one call for several of\n"
-        "them, and each is then judged. Tokens are estimates without a tokenizer, and a ceiling: what a judge\n"
-        "turns down is asked no further. `journaled` counts the units whose first question is answered already.\n"
+        f"\n`samples_per_leaf: {dial}` asks for {dial} samples of each leaf; a unit is one call\n"
+        "for several of them, and each is then judged. Tokens are estimates without a\n"
+        "tokenizer, and a ceiling: what a judge turns down is asked no further. `journaled`\n"
+        "counts the units whose first question is answered already.\n"
         f"teacher: {model.model or spec.url}"
     )
     finish(report, "human", root)

@@ -55,6 +55,12 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
         address = _address(leaf.document.repo)
         with _opened(address, cache) as repo:
             commit = _commit(repo, address, leaf.document.commit)
+            if not commit:
+                raise _UnusableError(
+                    T141,
+                    f"`{_shown(leaf.document.repo)}` has no commit `{leaf.document.commit}`",
+                    "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
+                )
             blobs = _blobs(repo, commit)
             found = _select(leaf, tuple(blobs), report)
             read = {path: _read(repo, blobs[path]) for path in found}
@@ -181,7 +187,7 @@ def _environment() -> dict[str, str]:
 
 
 def _commit(repo: "git.Repo", address: str, name: str) -> str:
-    """The full hash of the pinned commit, fetched if it is not there yet."""
+    """The full hash of the pinned commit, fetched if it is not there yet; "" for none."""
     import git
 
     pinned = bool(_FULL_HASH.fullmatch(name))
@@ -197,14 +203,7 @@ def _commit(repo: "git.Repo", address: str, name: str) -> str:
     everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     deepen = ["--unshallow"] if (Path(repo.git_dir) / "shallow").is_file() else []
     repo.git.fetch(*deepen, "--no-tags", "--", address, *everything, kill_after_timeout=TIMEOUT)
-    found = next((f for ref in _readings(name) if (f := _resolved(repo, ref))), "")
-    if not found:
-        raise _UnusableError(
-            T141,
-            f"`{_shown(address)}` has no commit `{name}`",
-            "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
-        )
-    return found
+    return next((found for ref in _readings(name) if (found := _resolved(repo, ref))), "")
 
 
 def _readings(name: str) -> Iterable[str]:

@@ -96,8 +96,10 @@ def _ask_seed(columns: Mapping[str, object], index: int) -> list[dict[str, str]]
 
 
 _DANGLING = re.compile(
-    r"\b(this|the|that) (passage|text|paragraph|excerpt|given \w+)\b|\b(listed|shown|given|mentioned) (above|below)\b|"
-    r"^(what|why|when|where|how|who) (is|are|was|were|do|does|did) (it(?! that)|they|this|these|that|those)\b",
+    r"\b(this|the|that) (passage|text|paragraph|excerpt|given \w+)\b"
+    r"|\b(listed|shown|given|mentioned) (above|below)\b"
+    r"|^(what|why|when|where|how|who) (is|are|was|were|do|does|did) "
+    r"(it(?! that)|they|this|these|that|those)\b",
     re.IGNORECASE,
 )
 

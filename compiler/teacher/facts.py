@@ -21,136 +21,24 @@ class Fact:
 
 _SHORTEST, _LONGEST = 6, 40
 _HANGING = re.compile(
-    r"(It|Its|This|That|These|Those|They|Their|He|She|His|Her|We|You|Such|Both|Each of|Here|There|However|But|And|"
-    r"Or|So|Then|Thus|Also|Instead|Otherwise|For example|In that|In this|In these|One of them)\b"
+    r"(It|Its|This|That|These|Those|They|Their|He|She|His|Her|We|You|Such|Both|Each of|Here|There|"
+    r"However|But|And|Or|So|Then|Thus|Also|Instead|Otherwise|For example|In that|In this|In these|"
+    r"One of them)\b"
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|Fig|Inc|U\.S|[A-Z])\.$")
-_NUMBERS = [
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "fifteen",
-    "twenty",
-    "thirty",
-    "fifty",
-    "hundred",
-]
-_NUMBER = re.compile(r"(?<![\w.,-])(\d[\d,.]*\d|\d|" + "|".join(_NUMBERS) + r")(?![\w-])(?!\.\d)")
-_COMMON = set(
-    [
-        "about",
-        "above",
-        "after",
-        "again",
-        "all",
-        "also",
-        "among",
-        "any",
-        "are",
-        "around",
-        "because",
-        "been",
-        "before",
-        "being",
-        "between",
-        "both",
-        "but",
-        "can",
-        "could",
-        "does",
-        "each",
-        "even",
-        "every",
-        "few",
-        "first",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "here",
-        "how",
-        "into",
-        "its",
-        "itself",
-        "just",
-        "last",
-        "less",
-        "like",
-        "made",
-        "make",
-        "many",
-        "may",
-        "might",
-        "more",
-        "most",
-        "much",
-        "must",
-        "near",
-        "never",
-        "new",
-        "not",
-        "now",
-        "off",
-        "often",
-        "one",
-        "only",
-        "other",
-        "others",
-        "our",
-        "out",
-        "over",
-        "own",
-        "same",
-        "should",
-        "since",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "too",
-        "under",
-        "until",
-        "upon",
-        "very",
-        "was",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "within",
-        "without",
-        "would",
-        "yet",
-        "you",
-        "your",
-    ]
+_NUMBERS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty|hundred"
+)
+_NUMBER = re.compile(r"(?<![\w.,-])(\d[\d,.]*\d|\d|" + _NUMBERS + r")(?![\w-])(?!\.\d)")
+_COMMON = frozenset(
+    """
+    about above after again all also among any are around because been before being between
+    both but can could does each even every few first for from had has have here how into its
+    itself just last less like made make many may might more most much must near never new not
+    now off often one only other others our out over own same should since some such than that
+    the their them then there these they this those through too under until upon very was well
+    were what when where which while who whose why will with within without would yet you your
+    """.split()
 )
 _VERBS = {
     "allows": "allow",

@@ -44,7 +44,7 @@ class OpenAI:
         )
         if self.model:
             return None
-        answer = await self._send("GET", "/models", None)
+        answer = await self._send("GET", "/models", None, tries=1)
         if isinstance(answer, Failure):
             return answer
         served = answer.get("data")
@@ -83,12 +83,12 @@ class OpenAI:
             return Failure(R403, f"the answer holds no message ({wrong!r})")
 
     async def _send(
-        self, method: str, path: str, body: Mapping[str, object] | None
+        self, method: str, path: str, body: Mapping[str, object] | None, tries: int = TRIES
     ) -> Mapping[str, object] | Failure:
         """Sends with retries: exponential waits with jitter, or what `Retry-After` asks for."""
         assert self._session is not None
         failure = Failure(R401, "never tried")
-        for attempt in range(TRIES):
+        for attempt in range(tries):
             wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * random.uniform(0.5, 1.0)
             try:
                 async with self._session.request(method, self.url + path, json=body) as answer:
@@ -106,7 +106,7 @@ class OpenAI:
                 failure = Failure(R401, f"{type(wrong).__name__}: {wrong}".rstrip(": "))
             except ValueError as wrong:
                 failure = Failure(R403, f"the answer is not JSON: {wrong}")
-            if attempt + 1 < TRIES:
+            if attempt + 1 < tries:
                 await asyncio.sleep(wait)
         return failure
 

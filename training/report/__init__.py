@@ -1,9 +1,8 @@
 """A build and a trained student go in; one HTML page that explains both comes out.
 
 A file of its own because it only reads: what the compiler, the trainer and the evaluation wrote
-down. It counts and places; `page/` holds the words, the style and the script. The page loads
-nothing, and every text in it is a contributor's or a model's, so it is escaped and its script is
-the only one that may run.
+down. It counts and picks; the template beside it holds the words. The page loads nothing, and the
+texts in it are contributors' and models', so all are escaped and only its own script may run.
 """
 
 import base64
@@ -26,12 +25,11 @@ from compiler import __version__
 from compiler.codes import CATALOGUE
 from training.machine import write_text
 from training.recipe import BASE, CONTROL
+from training.report import plots
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent
 LISTED, ANSWERED, PLOTTED = 300, 12, 60  # samples or drops, questions, leaves on the page
 LONGEST = 1200  # characters of a text
-POINTS = 160  # of a loss curve
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440, 270, 46, 12, 12, 44  # of its plot
 
 Json = dict[str, Any]
 
@@ -45,28 +43,6 @@ class Stage:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A loss curve in the plot's own coordinates: the mean, and the range it was taken over."""
-
-    label: str
-    role: str
-    line: str
-    band: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """The loss curves of one phase; ticks are (position, text), `stop` is where training ends."""
-
-    title: str
-    curves: tuple[Curve, ...]
-    x_ticks: tuple[tuple[float, str], ...]
-    y_ticks: tuple[tuple[float, str], ...]
-    stop: float | None
-    stop_text: str
-
-
 def write(build: Path, student: Path | None, out: Path) -> Path:
     """Writes the page to `out` and returns it; same input, same bytes."""
     script = (PAGE / "page.js").read_text("utf-8")
@@ -77,15 +53,21 @@ def write(build: Path, student: Path | None, out: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "code": code, "cut": cut}
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # so that `write` sees all
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "code": code,
+        "cut": cut,
+        "path": path,
+    }
     text = environment.get_template("report.html.j2").render(
         _content(build, student),
         version=__version__,
         style=Markup((PAGE / "page.css").read_text("utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        plot={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP}
-        | {"bottom": BOTTOM},
+        plot=plots,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, text.encode("utf-8", "replace").decode())  # a lone surrogate is no text
@@ -100,6 +82,7 @@ def _content(build: Path, student: Path | None) -> Json:
     phase1 = {sample["leaf"] for sample in _lines(build / "phase1.jsonl")}
     stages = _stages(evaluation.get("stages", ()))
     samples, drops = (_few(build / f"{name}.jsonl") for name in ("samples", "drops"))
+    logs = {s["stage"]: _log(student, s["stage"]) for s in run.get("stages", ())} if student else {}
     makers: Counter[tuple[str, str]] = Counter()
     for leaf in leaves:
         who = leaf["contributor"], ", ".join(leaf["licences"]) or "none named"
@@ -115,11 +98,14 @@ def _content(build: Path, student: Path | None) -> Json:
         "evaluation": evaluation,
         "stages": stages,
         "scores": _scores(evaluation, stages),
-        "kept": _kept(evaluation, stages, phase1),
+        "kept": _right(evaluation, stages, phase1),
+        "new": _right(evaluation, stages, {leaf["leaf"] for leaf in leaves} - phase1),
         "dots": _dots(evaluation, stages),
+        "leaf_count": len({answer["leaf"] for answer in evaluation.get("answers", ())}),
         "plotted": PLOTTED,
-        "panels": _panels(student, run) if student else (),
+        "panels": plots.panels(run, logs),
         "passes": manifest["passes"],
+        "told": _TOLD,
         "widest": max((p["in"] for p in manifest["passes"]), default=0),
         "answers": _answers(evaluation, stages),
         "samples": [_listed_sample(sample) for sample in samples],
@@ -144,15 +130,17 @@ def _lines(path: Path) -> Iterator[Json]:
 
 
 def _few(path: Path) -> list[Json]:
-    """At most LISTED lines in their order, from every leaf alike, chosen by hash."""
+    """At most LISTED lines, from every leaf alike and in turn, chosen by hash."""
     leaves: dict[str, list[tuple[str, int, Json]]] = defaultdict(list)
-    for number_, one in enumerate(_lines(path)):
+    for place, one in enumerate(_lines(path)):
         key = hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest()
-        leaves[one["leaf"]].append((key, -number_, one))
-        if len(leaves[one["leaf"]]) >= 2 * LISTED:
-            leaves[one["leaf"]] = heapq.nsmallest(LISTED, leaves[one["leaf"]])
-    taken = _in_turn([sorted(leaves[leaf]) for leaf in sorted(leaves)])[:LISTED]
-    return [one for _, _, one in sorted(taken, key=lambda entry: -entry[1])]
+        leaf = leaves[one["leaf"]]
+        leaf.append((key, place, one))
+        if len(leaf) >= 2 * LISTED:  # a build can be larger than memory
+            leaf[:] = heapq.nsmallest(LISTED, leaf)
+    return [one for _, _, one in _in_turn([sorted(leaves[name]) for name in sorted(leaves)])][
+        :LISTED
+    ]
 
 
 def _in_turn(groups: Iterable[Sequence[Any]]) -> list[Any]:
@@ -188,8 +176,9 @@ def cut(text: str, longest: int = LONGEST) -> str:
     return text if more <= 0 else f"{text[:longest]} … [{more} more characters]"
 
 
-def _phase_label(name: str) -> str:
-    return re.sub(r"^phase-?(?=\d+$)", "phase ", name)
+def path(text: str) -> Markup:
+    """`text` with places where a line may break."""
+    return Markup("<wbr>").join(re.split(r"(?<=[/_])", text))
 
 
 def _stages(names: Iterable[str]) -> list[Stage]:
@@ -199,7 +188,9 @@ def _stages(names: Iterable[str]) -> list[Stage]:
     return [
         Stage(name, *known[name])
         if name in known
-        else Stage(name, f"after {_phase_label(name)}", "after" if [name] == last else "during")
+        else Stage(
+            name, f"after {plots.phase_label(name)}", "after" if [name] == last else "during"
+        )
         for name in names
     ]
 
@@ -213,6 +204,14 @@ def _model(run: Json) -> Json:
         return {"embedded": False, "text": re.split(r"[/\\]", named)[-1] if local else named}
     shape = [f"{student[key]} {key}" for key in ("layers", "hidden", "heads") if key in student]
     return {"embedded": True, "text": ", ".join(["a small Llama made on the spot", *shape])}
+
+
+_TOLD = {
+    "ask": "units, each a chunk or seed example that the teacher is asked about",
+    "expand": "samples read from the teacher's replies, and judged",
+    "seeds": "the examples that people wrote, taken as they are",
+    "sift": "both together, checked for copies and cut to the budget",
+}
 
 
 # Learning
@@ -242,15 +241,15 @@ def _scores(evaluation: Json, stages: Sequence[Stage]) -> list[Json]:
 _SETS = ("trained", "heldout")
 
 
-def _kept(evaluation: Json, stages: Sequence[Stage], leaves: Iterable[str]) -> Json:
-    """Exact match on the trained questions of phase 1's `leaves`, by the role of the stage."""
-    kept: Json = {}
+def _right(evaluation: Json, stages: Sequence[Stage], leaves: Iterable[str]) -> Json:
+    """Exact match on the trained questions of `leaves`, by the role of the stage."""
+    found: Json = {}
     for stage in stages:
         scores = [_score(evaluation, "trained", stage.name, "leaves", leaf) for leaf in leaves]
         n = sum(score.get("n", 0) for score in scores)
         right = math.fsum(score["n"] * score["exact_match"] for score in scores if score.get("n"))
-        kept |= {"n": n, stage.role: right / n} if n else {}
-    return kept
+        found |= {"n": n, stage.role: right / n} if n else {}
+    return found
 
 
 def _dots(evaluation: Json, stages: Sequence[Stage]) -> list[tuple[str, list[Json]]]:
@@ -299,85 +298,12 @@ def _given(answer: Json, stages: Sequence[Stage]) -> Iterator[tuple[Stage, str, 
         yield stage, text, normalise(text) == normalise(answer["reference"])
 
 
-# Loss curves
-
-
-def _panels(student: Path, run: Json) -> list[Panel]:
-    """One plot per phase on one scale of loss; the control lies in the plot of the last phase."""
-    phases = run.get("recipe", {}).get("phases", [])
-    logs = {one["stage"]: _log(student, one["stage"]) for one in run.get("stages", ())}
-    low = min((low for log in logs.values() for _, low, _, _ in log), default=0.1)
-    high = max((high for log in logs.values() for _, _, _, high in log), default=10.0)
-
-    def y(loss: float) -> float:
-        share = math.log(high / loss) / max(math.log(high / low), 1e-9)
-        return round(TOP + share * (HEIGHT - TOP - BOTTOM), 1)
-
-    steps = [m * 10.0**e for e in range(-6, 4) for m in (1, 3)]
-    y_ticks = tuple((y(loss), f"{loss:g}") for loss in steps if low <= loss <= high)
-    panels = []
-    for phase in phases:
-        last = phase is phases[-1]
-        drawn = [(phase["name"], "after" if last else "during"), *([(CONTROL, "control")] * last)]
-        here = [(name, role, logs[name]) for name, role in drawn if logs.get(name)]
-        if not here:
-            continue
-        most = max(log[-1][0] for _, _, log in here)
-        x_ticks = tuple((_x(v, most), _thousands(v)) for v in _round_steps(most))
-        curves = tuple(_curve(name, role, log, most, y) for name, role, log in here)
-        stop = phase.get("stop_at_loss")
-        line = y(stop) if stop and low <= stop <= high else None
-        title = _phase_label(phase["name"])
-        panels.append(Panel(title, curves, x_ticks, y_ticks, line, f"{stop or 0:g}"))
-    return panels
-
-
-def _log(student: Path, stage: str) -> list[tuple[float, float, float, float]]:
-    """The log of a stage in at most POINTS parts: tokens, and the least, mean and largest loss."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", stage):
+def _log(student: Path, stage: str) -> plots.Log:
+    """Tokens and loss of every step of a stage that has both."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", stage):  # it names a folder
         return []
-    rows = [
-        (row["tokens"], row["loss"])
-        for row in _lines(student / stage / "log.jsonl")
-        if math.isfinite(row["loss"]) and row["loss"] > 0
-    ]
-    size = max(1, math.ceil(len(rows) / POINTS))
-    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-    found = []
-    for part in parts:
-        losses = [loss for _, loss in part]
-        mean = math.fsum(losses) / len(losses)
-        found.append((part[-1][0], min(losses), mean, max(losses)))
-    return found
-
-
-def _x(tokens: float, most: float) -> float:
-    return round(LEFT + tokens / most * (WIDTH - LEFT - RIGHT), 1)
-
-
-def _curve(
-    name: str,
-    role: str,
-    log: Sequence[tuple[float, float, float, float]],
-    most: float,
-    y: Any,  # noqa: ANN401
-) -> Curve:
-    line = [f"{_x(tokens, most)},{y(mean)}" for tokens, _, mean, _ in log]
-    upper = [f"{_x(tokens, most)},{y(high)}" for tokens, _, _, high in log]
-    lower = [f"{_x(tokens, most)},{y(low)}" for tokens, low, _, _ in reversed(log)]
-    label = "control, no replay" if role == "control" else _phase_label(name)
-    return Curve(label, role, " ".join(line), " ".join(upper + lower))
-
-
-def _round_steps(most: float) -> list[float]:
-    """Zero and up to five multiples of a round number, none above `most`."""
-    size = 10.0 ** math.floor(math.log10(max(most, 1)))
-    step = next(s * size for s in (0.2, 0.25, 0.5, 1.0, 2.0) if most / (s * size) <= 5)
-    return [i * step for i in range(int(most / step) + 1)]
-
-
-def _thousands(value: float) -> str:
-    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}"
+    rows = [(row["tokens"], row["loss"]) for row in _lines(student / stage / "log.jsonl")]
+    return [(tokens, loss) for tokens, loss in rows if math.isfinite(loss) and loss > 0]
 
 
 # The lists that the page's script filters
