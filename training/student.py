@@ -81,7 +81,7 @@ def make_model(
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
-        # The library's 0.02 suits wide models: at a width of 128 it takes four times as many tokens.
+        # The library's 0.02 suits wide models; at a width of 128 it cost several times the tokens.
         initializer_range=size.hidden**-0.5,
         max_position_embeddings=2 * recipe.max_length,
         tie_word_embeddings=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from compiler.resources import PAGES
 from tests.training.builds import TINY
 from training import machine
 from training.cli import app
@@ -93,6 +94,7 @@ def test_a_missing_package(build_folder, monkeypatch):
     assert done.exit_code == 1
     assert "error[F611] missing-extra: the package `trl` is not installed" in done.stderr
     assert "pip install 'trivium[train]'" in done.stderr
+    assert done.output in (PAGES / "F611.md").read_text("utf-8")
 
 
 def test_chat_by_pipe(trained):

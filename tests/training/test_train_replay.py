@@ -20,9 +20,9 @@ threads: 1
 control: true
 phases:
   - {name: phase1, data: phase1, learning_rate: 0.003, epochs: 100, accumulation: 2,
-     warmup_steps: 10, stop_at_loss: 0.05}
+     warmup_steps: 10, stop_at_loss: 0.03}
   - {name: phase2, data: phase2, learning_rate: 0.003, epochs: 40, accumulation: 2,
-     warmup_steps: 10, stop_at_loss: 0.05}
+     warmup_steps: 10, stop_at_loss: 0.03}
 """
 
 
@@ -41,6 +41,6 @@ def test_replay_keeps_what_its_absence_loses(tmp_path, train_on):
 
     told = {stage: kept(stage) for stage in found.stages} | {"seed": seed}
     assert told["base"] == 0, told
-    assert told["phase1"] >= 0.9, told
+    assert told["phase1"] >= 0.8, told
     assert told["phase2"] >= 0.6, told
-    assert told["control"] <= 0.2, told
+    assert told["control"] <= told["phase2"] - 0.3, told
