@@ -181,9 +181,10 @@ class Account:
             raise AssertionError(f"{B901}: pass `{self.name}` cannot account for {lost} items")
 
     @staticmethod
-    def of(name: str, kept: int, drops: Iterable[Code]) -> "Account":
+    def of(name: str, taken: int, kept: int, drops: Iterable[Code] = ()) -> "Account":
+        """Counts the drops; `taken` must come from another count than `kept` and `drops`."""
         counted = Counter(code.id for code in drops)
-        return Account(name, kept + counted.total(), kept, dict(sorted(counted.items())))
+        return Account(name, taken, kept, dict(sorted(counted.items())))
 
     def as_json(self) -> dict[str, object]:
         return {

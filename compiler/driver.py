@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.codes import B901, M304, M305, M307, R404, R405, Code
+from compiler.codes import CATALOGUE, M304, M305, M307, R404, R405, Code
 from compiler.curriculum import FILE as CURRICULUM_FILE
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account, Report, Span
@@ -149,11 +149,17 @@ async def expand(
         for who in dict.fromkeys((teacher, judge)):
             await who.close()
     _report_failures(outcomes, report)
-    return finish(program, outcomes, teacher.model, judge.model, report), expander.tally
+    product = finish(program, outcomes, expander.tally.records, teacher.model, judge.model, report)
+    return product, expander.tally
 
 
 def finish(
-    program: Program, outcomes: Sequence[Outcome], teacher: str, judge: str, report: Report
+    program: Program,
+    outcomes: Sequence[Outcome],
+    records: int,
+    teacher: str,
+    judge: str,
+    report: Report,
 ) -> Product:
     """Sifts, mixes, and closes the books."""
     curriculum = program.curriculum
@@ -177,14 +183,16 @@ def finish(
         for v in verdicts
         if v.code
     ]
+    mixture = mix(kept, curriculum.mix, curriculum.seed, report)
+    placed = [p for p in (*mixture.phase1, *mixture.phase2) if not p.replay]
+    skipped = [CATALOGUE[record.skipped] for record in program.leaves if record.skipped]
     accounts = (
-        Account.of("ask", len(outcomes) - len(failures), failures),
-        Account.of("expand", len(written), [drop.code for drop in drops]),
-        Account("seeds", len(seeds), len(seeds), {}),
-        Account.of("sift", len(kept), [drop.code for drop in sifted]),
+        Account.of("leaves", len(leaves), len({unit.leaf.path for unit in program.units}), skipped),
+        Account.of("ask", len(program.units), sum(not o.failure for o in outcomes), failures),
+        Account.of("expand", records, len(written), [drop.code for drop in drops]),
+        Account.of("sift", len(written) + len(seeds), len(kept), [drop.code for drop in sifted]),
+        Account.of("mix", len(kept), len(placed)),
     )
-    if accounts[3].taken != accounts[1].kept + accounts[2].kept:
-        raise AssertionError(f"{B901}: sift took {accounts[3].taken} samples")
     return Product(
         program.revision,
         curriculum,
@@ -195,7 +203,7 @@ def finish(
         kept,
         (*drops, *sifted),
         tuple(held_out),
-        mix(kept, curriculum.mix, curriculum.seed, report),
+        mixture,
         accounts,
     )
 

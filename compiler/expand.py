@@ -93,14 +93,16 @@ class Outcome:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run cost: requests sent, answers found in the journal, tokens of both (0 where
-    unknown).
+    """What a run cost: requests sent, answers found in the journal, tokens of what was sent.
+
+    `records` counts what was begun: one for each unit, and each further record of a reply.
     """
 
     asked: int = 0
     journaled: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    records: int = 0
 
 
 def sample_id(messages: Sequence[Message]) -> str:
@@ -192,12 +194,14 @@ class Expander:
         drops: list[Drop] = []
         drafts = [_Draft(dict(unit.columns), {}, ())]
         failure: Failure | None = None
+        self.tally.records += 1
         for place, stage in enumerate(pipeline.stages):
             if isinstance(stage, Generate):
                 first = place == 0
                 results = await asyncio.gather(*(self._generate(unit, stage, d) for d in drafts))
                 drafts = []
                 for made, dropped, failed in results:
+                    self.tally.records += len(made) + len(dropped) - 1
                     drafts += made
                     drops += dropped
                     if failed and first:

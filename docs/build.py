@@ -1,7 +1,7 @@
 """The code's own pages go in; `docs/codes.md` and `docs/pipelines.md` come out.
 
-Run by `make docs`. Nothing is written twice: a code's page lies in `compiler/explain/`, a pipeline's
-text and example in its folder.
+Run by `make docs`. Nothing is written twice: a code's page lies in `compiler/explain/`, a
+pipeline's text and example in its folder.
 """
 
 from pathlib import Path

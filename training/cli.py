@@ -15,25 +15,38 @@ import typer
 from rich.console import Console
 
 from compiler.cli import app, guarded
+from compiler.cli.base import BUILD, TaxonomyOption
+from compiler.cli.build import TeacherOption, compile
+from compiler.cli.check import check
 from compiler.codes import E702, E704, F608, F611
 from compiler.diagnostics import RENDERERS, Report, clean
+from compiler.resources import TAXONOMY
 from training import data, machine, run
 from training import recipe as recipes
 
-DATA, STUDENT = Path("out/build"), Path("out/student")
+STUDENT, REPORT = Path("out/student"), Path("out/report.html")
 ERRORS, INTERRUPTED = 1, 130
 
-Data = Annotated[Path, typer.Option("--data", help="Folder that `trivium compile` wrote.")]
-Student = Annotated[Path, typer.Option("--student", help="Folder that `trivium train` wrote.")]
+Data = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="The build folder of `trivium compile`.")
+]
+Student = Annotated[
+    Path, typer.Option("--student", metavar="DIR", help="The folder of `trivium train`.")
+]
+RecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe", metavar="NAME", help="A built-in recipe (tiny-cpu, lora) or a YAML file."
+    ),
+]
 
 
-@app.command()
 def train(
-    build_folder: Data = DATA,
-    out: Annotated[Path, typer.Option(help="Folder for the student.")] = STUDENT,
-    recipe: Annotated[
-        str, typer.Option(help="Name of a built-in recipe, or a YAML file.")
-    ] = "tiny-cpu",
+    build_folder: Data = BUILD,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the student.")
+    ] = STUDENT,
+    recipe: RecipeOption = "tiny-cpu",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run stopped (it does so anyway).")
@@ -68,13 +81,12 @@ def train(
         typer.echo(f"the student is in {out}; next: trivium evaluate", err=True)
 
 
-@app.command()
 def evaluate(
-    build_folder: Data = DATA,
+    build_folder: Data = BUILD,
     student: Student = STUDENT,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Ask every stage of a student what it was taught, and held-out questions."""
+    """Measure every stage of a student."""
     report = Report()
     build = data.read(build_folder, report)
     if build is None:
@@ -102,15 +114,16 @@ def evaluate(
     _finish(report)
 
 
-@app.command()
 def chat(
     student: Student = STUDENT,
     stage: Annotated[
         str,
-        typer.Option(help="Which stage answers: base, phase1, ...; the last phase if not given."),
+        typer.Option(
+            "--stage", metavar="NAME", help="Which stage answers: base, phase1, ...; else the last."
+        ),
     ] = "",
 ) -> None:
-    """Ask a student questions, one on a line."""
+    """Talk to the trained student."""
     report = Report()
     found = run.find(student, report)
     if found is None:
@@ -141,17 +154,19 @@ def chat(
                 typer.echo(f"{'after:  ' if shown else ''}{_said(now.answer(line))}")
 
 
-@app.command("report")
-def write_report(
-    build_folder: Annotated[
-        Path, typer.Option("--build", help="Folder that `trivium compile` wrote.")
-    ] = DATA,
+def report(
+    build_folder: Data = BUILD,
     student: Annotated[
-        Path | None, typer.Option("--student", help="Folder that `trivium train` wrote.")
+        Path | None,
+        typer.Option(
+            "--student",
+            metavar="DIR",
+            help="The folder of `trivium train`; else out/student, where there is one.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("out/report.html"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = REPORT,
 ) -> None:
-    """Write what was built and learned as one HTML page."""
+    """Write one HTML page on a build and its student."""
     report = Report()
     if data.read(build_folder, report) is None:
         _fail(report)
@@ -164,6 +179,52 @@ def write_report(
     from training import report as pages
 
     typer.echo(pages.write(build_folder, student, out))
+
+
+def whole_road(
+    taxonomy: TaxonomyOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for everything.")
+    ] = Path("out"),
+    teacher: TeacherOption = None,
+    recipe: RecipeOption = "tiny-cpu",
+) -> None:
+    """Check, compile, train, evaluate and report."""
+    build, student, page = (out / path.relative_to("out") for path in (BUILD, STUDENT, REPORT))
+    root = taxonomy or (Path("taxonomy") if Path("taxonomy").is_dir() else TAXONOMY)
+    _head(1, "check", root)
+    check(taxonomy=root)
+    _head(2, "compile", build)
+    compile(taxonomy=root, out=build, teacher=teacher)
+    _head(3, "train", student)
+    train(build, student, recipe, fresh=_is_other_run(build, student, recipe))
+    _head(4, "evaluate", student)
+    evaluate(build, student)
+    _head(5, "report", page)
+    report(build, student, page)
+    typer.echo(
+        f"""
+everything is in {out}
+  {build}   the curriculum: phase1.jsonl, phase2.jsonl, manifest.json, README.md
+  {student}   the student after each stage, its log and evaluation
+  {page}   the report; open it in a browser
+next: trivium chat --student {student}
+      trivium show ID --data {build}   (ids are in samples.jsonl)"""
+    )
+
+
+def _head(number: int, name: str, where: Path) -> None:
+    """The line that a step of the road begins with."""
+    typer.echo(f"\n[{number}/5] {name}: {where}\n")
+
+
+def _is_other_run(build: Path, student: Path, recipe: str) -> bool:
+    """Whether `student` holds a run that this build or recipe cannot go on with."""
+    probe = Report()
+    chosen, made = recipes.read(recipe, probe), data.read(build, probe)
+    if chosen is None or made is None or not student.is_dir():
+        return False
+    return not run.open_run(student, made, chosen, False, probe)
 
 
 def _line() -> str | None:
@@ -207,6 +268,12 @@ def _finish(report: Report) -> None:
 def _fail(report: Report) -> NoReturn:
     _finish(report)
     raise typer.Exit(ERRORS)
+
+
+COMMANDS = (train, evaluate, chat, report)
+for command in COMMANDS:
+    app.command()(command)
+app.command("run")(whole_road)
 
 
 def main() -> None:

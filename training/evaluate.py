@@ -234,8 +234,8 @@ def score(pairs: Sequence[tuple[Sample, Answer]]) -> dict[str, float]:
 
 
 _TITLES = {
-    "trained": "asked in the words of training",
-    "heldout": "asked in words the student never saw",
+    "trained": "trained facts",
+    "heldout": "held-out questions",
 }
 
 

@@ -37,9 +37,8 @@ def prepare(model: str = "") -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    if (
-        "LOCAL_RANK" not in os.environ
-    ):  # one process drives one GPU; a launcher shares them out itself
+    # One process drives one GPU; a launcher shares them out itself.
+    if "LOCAL_RANK" not in os.environ:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     if is_here(model):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compiler.cli.base import BUILD, TaxonomyOption, app, finish, print_table, taxonomy_folder
+from compiler.cli.base import BUILD, TaxonomyOption, finish, print_table, taxonomy_folder
 from compiler.codes import E703, F605, M303
 from compiler.diagnostics import Report, Span
 
@@ -40,11 +40,10 @@ def home() -> Path:
     return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")
 
 
-@app.command()
 def plan(
     taxonomy: TaxonomyOption = None, teacher: TeacherOption = None, at: AtOption = None
 ) -> None:
-    """Say what a compile would ask, leaf by leaf, before a token is spent."""
+    """Say what a compile would ask, leaf by leaf."""
     from compiler.journal import Journal
     from compiler.plan import plan as make_plan
 
@@ -85,7 +84,6 @@ def plan(
     finish(report, "human", root)
 
 
-@app.command()
 def compile(
     taxonomy: TaxonomyOption = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build folder.")] = BUILD,
@@ -198,6 +196,9 @@ def _print_books(manifest: Mapping[str, Any]) -> None:
             ]
         )
     print_table(["pass", "in", "kept", "dropped"], rows, left=(0, 3))
+    books = {account["name"]: account for account in manifest["passes"]}
+    human = books["sift"]["in"] - books["expand"]["kept"]
+    typer.echo(f"sift takes what expand kept and {human:,} human seed examples")
     skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
     for leaf in skipped:
         typer.echo(f"skipped {leaf['leaf']}: {leaf['skipped']} {CATALOGUE[leaf['skipped']].name}")
@@ -210,12 +211,11 @@ def _print_books(manifest: Mapping[str, Any]) -> None:
     )
 
 
-@app.command()
 def show(
     id: Annotated[str, typer.Argument(metavar="ID", help="A sample's id, or its first digits.")],
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The build folder.")] = BUILD,
 ) -> None:
-    """Tell the whole story of one sample: leaf, document, teacher, scores, raw replies."""
+    """Tell the whole story of one sample."""
     from compiler.diagnostics import clean
     from compiler.journal import Journal
     from compiler.story import find, tell

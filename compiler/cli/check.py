@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from compiler.cli.base import FormatOption, TaxonomyOption, app, console, finish, taxonomy_folder
+from compiler.cli.base import FormatOption, TaxonomyOption, console, finish, taxonomy_folder
 from compiler.codes import CATALOGUE, LETTERS, Code
 from compiler.diagnostics import Report
 from compiler.resources import PAGES
 
 
-@app.command()
 def check(
     paths: Annotated[
         list[str] | None,
@@ -30,7 +29,7 @@ def check(
         typer.Option("--at", metavar="REV", help="Read a git revision, not the files on disk."),
     ] = None,
 ) -> None:
-    """Check the leaves of a taxonomy: text, format, and what a format cannot say."""
+    """Check the leaves of a taxonomy."""
     from compiler.front import read_checked
     from compiler.source import open_source
 
@@ -45,7 +44,6 @@ def check(
     finish(report, form, root)
 
 
-@app.command()
 def explain(
     code: Annotated[
         str | None,

@@ -50,7 +50,7 @@ def test_train_evaluate_and_json(build_folder, tmp_path):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["stages"] == ["base", "phase1", "phase2"]
     done = call("evaluate", "--data", build_folder, "--student", "s")
-    assert "asked in words the student never saw" in done.stdout
+    assert "held-out questions" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_train_evaluate_and_json(build_folder, tmp_path):
         (["train", "--data", "nowhere", "--recipe", "tin-cpu"], "F604"),
         (["evaluate", "--data", "BUILD", "--student", "nowhere"], "E701"),
         (["chat", "--student", "nowhere"], "E701"),
-        (["report", "--build", "BUILD", "--student", "nowhere"], "E704"),
+        (["report", "--data", "BUILD", "--student", "nowhere"], "E704"),
     ],
 )
 def test_mistakes(build_folder, words, code):
