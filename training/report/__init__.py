@@ -207,10 +207,11 @@ def _model(run: Json) -> Json:
 
 
 _TOLD = {
+    "leaves": "leaves of the taxonomy that have something to ask about",
     "ask": "units, each a chunk or seed example that the teacher is asked about",
     "expand": "samples read from the teacher's replies, and judged",
-    "seeds": "the examples that people wrote, taken as they are",
-    "sift": "both together, checked for copies and cut to the budget",
+    "sift": "those and people's own examples, checked for copies and cut to the budget",
+    "mix": "samples placed in a phase; replay repeats some of them",
 }
 
 
