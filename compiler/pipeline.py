@@ -164,9 +164,9 @@ def _stage(
         if code is None or code.severity is not Severity.DROP:
             report.add(
                 P207,
-                f"`{item['else']}` is no D code",
+                f"`{item['else']}` is not the number of a D code",
                 tree.span(("stages", i, "else")),
-                "list them with `trivium explain`",
+                "write one that `trivium explain` lists, such as `D511`",
             )
             return None
         return Keep(condition, code) if condition else None
@@ -192,7 +192,8 @@ def _generate(
     try:
         prompt = compile_template(shown, text)
     except jinja2.TemplateSyntaxError as wrong:
-        report.add(P203, str(wrong.message), Span(shown, wrong.lineno), "mend the template")
+        hint = f"mend line {wrong.lineno} of the template"
+        report.add(P203, str(wrong.message), Span(shown, wrong.lineno), hint)
         return None
     writes = item["writes"]
     sampling = item.get("sampling") or {}
@@ -254,7 +255,8 @@ def _check_template(
     try:
         render(template, columns)
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as wrong:
-        report.add(P208, str(wrong), place, "mend the expression")
+        hint = "mend it; a column holds a text, or one of the choices that its stage lists"
+        report.add(P208, f"it fails when it is rendered: {wrong}", place, hint)
 
 
 def _digest(folder: Folder) -> str:

@@ -17,7 +17,12 @@ from compiler.cli import app
 from compiler.codes import CATALOGUE
 from compiler.resources import PAGES
 
-LETTERS = ("S", "T")
+LETTERS = ("S", "T", "P", "M", "R", "D", "B")
+NOT_REPLAYED = {
+    "R403": "needs a server that answers with something else than the format",
+    "B901": "needs a mistake of ours",
+    "B902": "needs a mistake of ours",
+}
 SECTIONS = ["What it catches", "Why it matters", "Example", "How to fix", "When to allow"]
 CODES = [code for code in CATALOGUE.values() if code.id[0] in LETTERS]
 FILE = re.compile(r'^```\w* title="([^"]+?)( \([^)]+\))?"\n(.*?)^```$', re.M | re.S)
@@ -35,7 +40,7 @@ def test_a_page_has_the_shape_of_all_pages(code):
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     assert text.startswith(f"# {code}\n")
     assert re.findall(r"^## (.+)$", prose, re.M) == SECTIONS
-    assert len(CONSOLE.findall(text)) == 1
+    assert len(CONSOLE.findall(text)) == (code.id not in NOT_REPLAYED)
 
 
 def write_files(page, folder):
@@ -52,7 +57,10 @@ def write_files(page, folder):
         file.write_bytes(data)
 
 
-@pytest.mark.parametrize("code", CODES, ids=str)
+REPLAYED = [code for code in CODES if code.id not in NOT_REPLAYED]
+
+
+@pytest.mark.parametrize("code", REPLAYED, ids=str)
 def test_the_example_is_true(code, tmp_path, monkeypatch, request):
     page = PAGES / f"{code.id}.md"
     text = page.read_text()
@@ -62,6 +70,8 @@ def test_the_example_is_true(code, tmp_path, monkeypatch, request):
         pytest.skip(f"`trivium {words[0]}` is not there yet")
     write_files(text, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path / ".home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     output = CliRunner().invoke(app, words).stdout
     if request.config.getoption("--accept"):
         page.write_text(text[: shown.start(2)] + output + text[shown.end(2) :])

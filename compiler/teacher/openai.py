@@ -58,13 +58,12 @@ class OpenAI:
             await self._session.close()
 
     async def ask(self, request: Request) -> Reply | Failure:
+        # No `seed`: servers treat it differently, and some builds of vLLM for the CPU die of it.
         body: dict[str, object] = {
             "model": self.model,
             "messages": [message.as_json() for message in request.messages],
             **request.sampling.as_json(),
         }
-        if request.sampling.temperature:
-            body["seed"] = request.index
         answer = await self._send("POST", "/chat/completions", body)
         if isinstance(answer, Failure):
             return answer
