@@ -109,7 +109,7 @@ M306 = _warning("M306", "uncovered-document", "the budget is too small to ask ab
 M307 = _error("M307", "nothing-to-compile", "no leaf is left to compile")
 M308 = _warning("M308", "empty-phase", "a phase of the curriculum has no samples")
 M309 = _error("M309", "unknown-code", "a setting names a code that does not exist")
-M310 = _error("M310", "unknown-teacher", "no such kind of teacher")
+M310 = _error("M310", "incomplete-teacher", "a teacher lacks what its kind needs")
 
 # R: a run of the teacher
 R401 = _error("R401", "teacher-unreachable", "the endpoint did not answer")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from compiler.codes import CATALOGUE, M303, M309, M310
-from compiler.diagnostics import Policy, Report
+from compiler.diagnostics import Policy, Report, Span
 from compiler.leaf import Leaf
 from compiler.schema import CURRICULUM, validate
 from compiler.source import Source, SourceFile
@@ -59,6 +59,7 @@ class Route:
     branch: str = ""
     kind: str = ""
     leaves: str = ""
+    span: Span = field(default=Span(FILE), compare=False)
 
     def matches(self, leaf: Leaf) -> bool:
         return (
@@ -126,7 +127,10 @@ def _typed(tree: Tree, value: Mapping[str, object], report: Report) -> Curriculu
     if teacher:
         curriculum = replace(curriculum, teacher=teacher)
     if "routes" in value:
-        routes = tuple(Route(**_strings(route)) for route in _items(value["routes"]))
+        routes = tuple(
+            Route(**_strings(route), span=tree.span(("routes", i, "pipeline")))
+            for i, route in enumerate(_items(value["routes"]))
+        )
         curriculum = replace(curriculum, routes=routes)
     if "sift" in value:
         curriculum = replace(curriculum, sift=SiftSettings(**_mapping(value["sift"])))  # type: ignore[arg-type]
@@ -170,7 +174,7 @@ def _rules(
                 M309,
                 f"there is no code `{code}`",
                 tree.span(at),
-                "list them with `trivium explain`",
+                guess(code, sorted(known)),
             )
             continue
         found = next(c for c in CATALOGUE.values() if code in (c.id, c.name))

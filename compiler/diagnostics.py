@@ -166,6 +166,12 @@ class Report:
             self.add(found.code, found.message, found.span, found.hint, found.notes)
 
 
+class OpenAccountError(AssertionError):
+    """A pass lost items without a reason: our bug (B901)."""
+
+    code = B901
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The books of one pass: in = kept + dropped, by code. Law 4; checked when made."""
@@ -178,7 +184,7 @@ class Account:
     def __post_init__(self) -> None:
         lost = self.taken - self.kept - sum(self.dropped.values())
         if lost:
-            raise AssertionError(f"{B901}: pass `{self.name}` cannot account for {lost} items")
+            raise OpenAccountError(f"pass `{self.name}` cannot account for {counted(lost, 'item')}")
 
     @staticmethod
     def of(name: str, taken: int, kept: int, drops: Iterable[Code] = ()) -> "Account":
@@ -297,12 +303,13 @@ def _github(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """The last line: what was looked at and how many findings there are."""
+    looked = f"checked {counted(report.files, 'leaf file')}: " if report.files else ""
+    return f"{looked}{counted(report.errors, 'error')}, {counted(report.warnings, 'warning')}"
 
-    def count(n: int, word: str) -> str:
-        return f"{n} {word}{'' if n == 1 else 's'}"
 
-    looked = f"checked {count(report.files, 'leaf file')}: " if report.files else ""
-    return f"{looked}{count(report.errors, 'error')}, {count(report.warnings, 'warning')}"
+def counted(n: int, word: str) -> str:
+    """A number with its noun: "1 sample", "2 samples"."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
 RENDERERS: dict[str, Callable[[Report], str]] = {

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.codes import CATALOGUE, M304, M305, M307, R404, R405, Code
-from compiler.curriculum import FILE as CURRICULUM_FILE
 from compiler.curriculum import Curriculum
-from compiler.diagnostics import Account, Report, Span
+from compiler.diagnostics import Account, Report, counted
 from compiler.documents import Chunk, Document, chunk, fetch
 from compiler.emit import LeafRecord, Product
 from compiler.expand import Drop, Expander, Outcome, Tally, from_seed
@@ -22,6 +21,7 @@ from compiler.leaf import KnowledgeLeaf, Leaf
 from compiler.lower import Unit, lower
 from compiler.mix import mix
 from compiler.pipeline import Pipeline, folders, load
+from compiler.schema import guess
 from compiler.sift import sift
 from compiler.source import Source
 from compiler.teacher import Teacher
@@ -55,26 +55,20 @@ def prepare(source: Source, cache: Path, report: Report) -> Program | None:
         records.append(record)
         units += lowered
     if not units:
-        report.add(
-            M307, "no leaf can be compiled", hint="see the warnings above, and `trivium plan`"
-        )
+        report.add(M307, "no leaf can be compiled", hint="the other findings say why")
         return None
     return Program(curriculum, taxonomy.revision, pipelines, tuple(records), tuple(units))
 
 
 def _pipelines(curriculum: Curriculum, source: Source, report: Report) -> dict[str, Pipeline]:
     known = folders(source)
-    found = {}
-    for name in sorted({route.pipeline for route in curriculum.routes}):
-        if name not in known:
-            report.add(
-                M304,
-                f"there is no pipeline `{name}`",
-                Span(CURRICULUM_FILE),
-                f"use one of {', '.join(f'`{other}`' for other in known)}",
-            )
-        elif pipeline := load(known[name], report):
-            found[name] = pipeline
+    found: dict[str, Pipeline] = {}
+    for route in curriculum.routes:
+        if route.pipeline not in known:
+            message = f"there is no pipeline `{route.pipeline}`"
+            report.add(M304, message, route.span, guess(route.pipeline, list(known)))
+        elif route.pipeline not in found and (made := load(known[route.pipeline], report)):
+            found[route.pipeline] = made
     return found
 
 
@@ -222,20 +216,23 @@ def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
         for drop in outcome.drops:
             if drop.code.id.startswith("R"):
                 failed.setdefault((leaf, drop.code), []).append(drop.detail)
-    for code in (R404, R405):
+    for code, hint in (
+        (R404, "name another teacher, or lower `samples_per_leaf`"),
+        (R405, "add a line for the stage to the script"),
+    ):
         leaves = {leaf: failed.pop((leaf, code)) for leaf in spans if (leaf, code) in failed}
         if leaves:
-            number = sum(map(len, leaves.values()))
+            number = counted(sum(map(len, leaves.values())), "request")
             report.add(
                 code,
-                f"{number} requests for {len(leaves)} of {len(spans)} leaves had no answer: "
+                f"{number} of {len(leaves)} out of {len(spans)} leaves had no answer: "
                 f"{next(iter(leaves.values()))[0]}",
-                hint="name another teacher, or lower `samples_per_leaf`",
+                hint=hint,
             )
     for (leaf, code), details in failed.items():
         report.add(
             code,
-            f"`{leaf}`: {len(details)} of its requests had no answer; the first: {details[0]}",
+            f"`{leaf}`: {counted(len(details), 'request')} had no answer; the first: {details[0]}",
             spans[leaf],
             "run the same command again: no answer is asked for twice",
         )

@@ -15,7 +15,7 @@ from compiler.diagnostics import Report, Span
 from compiler.lower import COLUMNS
 from compiler.prompt import Template, compile_condition, compile_template, render
 from compiler.resources import PIPELINES
-from compiler.schema import PIPELINE, validate
+from compiler.schema import PIPELINE, guess, validate
 from compiler.source import Source, SourceFile
 from compiler.tree import Tree, parse
 
@@ -193,7 +193,7 @@ def _generate(
         prompt = compile_template(shown, text)
     except jinja2.TemplateSyntaxError as wrong:
         hint = f"mend line {wrong.lineno} of the template"
-        report.add(P203, str(wrong.message), Span(shown, wrong.lineno), hint)
+        report.add(P203, str(wrong.message), _line(shown, text, wrong.lineno), hint)
         return None
     writes = item["writes"]
     sampling = item.get("sampling") or {}
@@ -211,6 +211,13 @@ def _generate(
         bool(item.get("judge")),
         Sampling(**sampling),
     )
+
+
+def _line(path: str, text: str, number: int) -> Span:
+    """A whole line of a template, without its indent."""
+    line = (text.splitlines() or [""])[min(number, len(text.splitlines()) or 1) - 1]
+    start = len(line) - len(line.lstrip()) + 1
+    return Span(path, number, start, number, max(start, len(line)) + 1)
 
 
 def _check_columns(
@@ -248,7 +255,7 @@ def _check_template(
             P202,
             f"no stage before this writes the column `{column}`",
             span,
-            f"use one of {', '.join(f'`{known}`' for known in sorted(columns))}",
+            guess(column, sorted(columns)),
         )
     if unknown:
         return

@@ -30,32 +30,40 @@ class Broken:
 def parse_reply(
     reply: Reply, fields: Sequence[Field], many: bool
 ) -> tuple[list[Record], list[Broken]]:
-    """Reads every record of a reply; a stage that is not `many` reads the first one only."""
-    pieces = _pieces(reply.text, fields)
+    """Reads every record of a reply; a stage that is not `many` reads the first one only.
+
+    Where the reply ended at its token limit inside a text, that record is broken (D512).
+    """
+    marks = _marks(reply.text, fields)
+    pieces = _pieces(reply.text, marks)
     if not pieces and len(fields) == 1:
         pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
+    cut = reply.finish == "length" and not (marks and marks[-1][1])
     if not pieces:
         tags = " and ".join(f"<{field.name}>" for field in fields)
-        return [], [Broken(_why(reply), f"no {tags} in the reply", reply.text)]
+        return [], [Broken(D512 if cut else D501, f"no {tags} in the reply", reply.text)]
     records, broken = [], []
     for i, piece in enumerate(pieces if many else pieces[:1]):
         record, fault = _record(piece, fields)
+        ends_cut = cut and i + 1 == len(pieces)
+        if ends_cut and not fault and not all(field.choices for field in fields):
+            fault = "the reply ended at its token limit"
         if fault:
-            last = i + 1 == len(pieces)
-            broken.append(Broken(_why(reply) if last else D501, fault, str(piece)))
+            said = "\n".join(f"<{name}>{text}" for name, text in piece.items())
+            broken.append(Broken(D512 if ends_cut else D501, fault, said))
         else:
             records.append(record)
     return records, broken
 
 
-def _why(reply: Reply) -> Code:
-    return D512 if reply.finish == "length" else D501
-
-
-def _pieces(text: str, fields: Sequence[Field]) -> list[dict[str, str]]:
-    """Splits by tags; a field that is there already starts the next record."""
+def _marks(text: str, fields: Sequence[Field]) -> list[re.Match[str]]:
+    """The tags of the fields, in order; group 1 is "/" for a closing one, group 2 the name."""
     names = "|".join(re.escape(field.name) for field in fields)
-    marks = list(re.finditer(rf"<(/?)\s*({names})\s*>", text, re.IGNORECASE))
+    return list(re.finditer(rf"<(/?)\s*({names})\s*>", text, re.IGNORECASE))
+
+
+def _pieces(text: str, marks: Sequence[re.Match[str]]) -> list[dict[str, str]]:
+    """Splits by tags; a field that is there already starts the next record."""
     pieces: list[dict[str, str]] = []
     for i, mark in enumerate(marks):
         if mark[1]:

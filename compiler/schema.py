@@ -6,7 +6,7 @@ diagnostics, for leaves, pipelines, `curriculum.yaml` and recipes alike.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -107,7 +107,7 @@ def _say(error: ValidationError, tree: Tree, voice: Voice, report: Report) -> No
         for key in _extra(error):
             place = tree.key_span((*path, key))
             report.add(
-                voice.unknown, f"{where} has the unknown key `{key}`", place, _guess(key, known)
+                voice.unknown, f"{where} has the unknown key `{key}`", place, guess(key, known)
             )
     elif error.validator == "uniqueItems" and (repeats := list(_repeats(error.instance))):
         for first, again in repeats:
@@ -196,16 +196,17 @@ def _hint(error: ValidationError) -> str:
         case "minItems":
             return "add more, each different from the others"
         case "enum":
-            return _guess(str(error.instance), [str(v) for v in wanted])
+            return guess(str(error.instance), [str(v) for v in wanted])
     return ""
 
 
-def _guess(word: object, known: list[str]) -> str:
+def guess(word: object, known: Sequence[str]) -> str:
+    """A hint for a word that is none of `known`: the nearest one, or all of them."""
     near = process.extractOne(str(word), known, score_cutoff=70)
     return f"did you mean `{near[0]}`?" if near else f"use one of {_list(known)}"
 
 
-def _list(words: list[str]) -> str:
+def _list(words: Sequence[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 

@@ -35,6 +35,28 @@ def test_a_cut_reply_is_named_as_such_at_its_end_only():
 
 
 @pytest.mark.parametrize(
+    "text, kept",
+    [
+        ("<question>A?</question><answer>Night, and al", 0),
+        ("<question>A?</question><answer>Night.</answer>", 1),
+        ("<question>A?</question><answer>Night.</answer> And so", 1),
+        ("<question>A?</question><answer>a</answer><question>B?</question><answer>b", 1),
+    ],
+)
+def test_a_text_cut_at_the_token_limit_is_never_kept(text, kept):
+    records, broken = parse_reply(Reply(text, "length"), PAIR, many=True)
+    assert len(records) == kept
+    assert all(b.code.id == "D512" for b in broken)
+    whole, _ = parse_reply(Reply(text, "stop"), PAIR, many=True)
+    assert len(whole) == kept + len(broken)
+
+
+def test_a_score_that_was_read_counts_though_the_reply_was_cut():
+    assert parse_reply(Reply("<rating>2</rating> because", "length"), RATING, False)[0]
+    assert parse_reply(Reply("Night, and al", "length"), (Field("answer"),), False)[0] == []
+
+
+@pytest.mark.parametrize(
     "text, score",
     [
         ("<rating>2</rating>", 2),

@@ -74,11 +74,6 @@ class Sequences:
         return sum(map(len, self.input_ids))
 
 
-def counted(n: int, word: str) -> str:
-    """A number with its noun: "1 sample", "2 samples"."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
 def read(folder: Path, report: Report) -> Build | None:
     """Reads and checks a build; F605 and None where it is not one."""
     manifest_path = folder / "manifest.json"

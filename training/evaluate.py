@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from compiler.diagnostics import Report
+from compiler.diagnostics import Report, counted
 from training import student
-from training.data import IGNORED, Build, Sample, counted, prompt_tokens, tokens_of
+from training.data import IGNORED, Build, Sample, prompt_tokens, tokens_of
 from training.machine import settle, write_text
 from training.run import Run
 

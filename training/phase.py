@@ -31,8 +31,8 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from compiler.codes import F610
-from compiler.diagnostics import Report
-from training.data import Sequences, counted
+from compiler.diagnostics import Report, counted
+from training.data import Sequences
 from training.machine import Hardware, write_text
 from training.recipe import Phase, Recipe
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from compiler.codes import E701, F608
-from compiler.diagnostics import Report
-from training.data import Build, Sequences, counted, encode, select
+from compiler.diagnostics import Report, counted
+from training.data import Build, Sequences, encode, select
 from training.machine import settle, whole_folder, write_text
 from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
 

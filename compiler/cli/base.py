@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from compiler.codes import B902
-from compiler.diagnostics import RENDERERS, Report, clean
+from compiler.diagnostics import RENDERERS, OpenAccountError, Report, clean
 from compiler.source import BRANCHES
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ def guarded(app: typer.Typer) -> NoReturn:
         if os.environ.get("TRIVIUM_DEBUG"):
             raise
         said = " ".join(str(wrong).split())
+        code = wrong.code if isinstance(wrong, OpenAccountError) else B902
         sys.stderr.write(
-            f"error[{B902.id}] {B902.name}: {type(wrong).__name__}: {clean(said)[:300]}\n"
+            f"error[{code.id}] {code.name}: {type(wrong).__name__}: {clean(said)[:300]}\n"
             "   = help: this is our bug; please report it to the project with the command and the"
             " traceback that TRIVIUM_DEBUG=1 shows\n"
         )

@@ -10,7 +10,7 @@ import typer
 
 from compiler.cli.base import BUILD, TaxonomyOption, finish, print_table, taxonomy_folder
 from compiler.codes import E703, F605, M303
-from compiler.diagnostics import Report, Span
+from compiler.diagnostics import Report, Span, counted
 
 if TYPE_CHECKING:
     from compiler.curriculum import TeacherSpec
@@ -123,7 +123,8 @@ def compile_into(
         return False
     manifest = emit(product, out)
     typer.echo(
-        f"asked {tally.asked:,} questions; {tally.journaled:,} answers came from the journal"
+        f"asked {counted(tally.asked, 'question')}; "
+        f"{counted(tally.journaled, 'answer')} came from the journal"
     )
     if asked.model.startswith("extractive"):
         typer.echo(f"note: {NOTICE}")
@@ -198,16 +199,16 @@ def _print_books(manifest: Mapping[str, Any]) -> None:
     print_table(["pass", "in", "kept", "dropped"], rows, left=(0, 3))
     books = {account["name"]: account for account in manifest["passes"]}
     human = books["sift"]["in"] - books["expand"]["kept"]
-    typer.echo(f"sift takes what expand kept and {human:,} human seed examples")
+    typer.echo(f"sift takes what expand kept and {counted(human, 'human seed example')}")
     skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
     for leaf in skipped:
         typer.echo(f"skipped {leaf['leaf']}: {leaf['skipped']} {CATALOGUE[leaf['skipped']].name}")
     files = manifest["files"]
     replay = files["phase2.jsonl"].get("replay", 0)
     typer.echo(
-        f"phase 1: {files['phase1.jsonl']['count']:,} samples; "
+        f"phase 1: {counted(files['phase1.jsonl']['count'], 'sample')}; "
         f"phase 2: {files['phase2.jsonl']['count']:,}, of which {replay:,} replay; "
-        f"held out: {files['heldout.jsonl']['count']:,} questions"
+        f"held out: {counted(files['heldout.jsonl']['count'], 'question')}"
     )
 
 

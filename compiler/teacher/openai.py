@@ -42,9 +42,9 @@ class OpenAI:
             connector=aiohttp.TCPConnector(limit=self.in_flight),
             trust_env=True,
         )
-        if self.model:
-            return None
         answer = await self._send("GET", "/models", None, tries=1)
+        if self.model and not (isinstance(answer, Failure) and answer.code is R401):
+            return None
         if isinstance(answer, Failure):
             return answer
         served = answer.get("data")
@@ -102,12 +102,19 @@ class OpenAI:
                         return failure
                     wait = _asked_wait(answer.headers.get("Retry-After")) or wait
             except (aiohttp.ClientError, TimeoutError, OSError) as wrong:
-                failure = Failure(R401, f"{type(wrong).__name__}: {wrong}".rstrip(": "))
+                failure = Failure(R401, f"`{self.url}` did not answer: {_reason(wrong)}")
             except ValueError as wrong:
                 failure = Failure(R403, f"the answer is not JSON: {wrong}")
             if attempt + 1 < tries:
                 await asyncio.sleep(wait)
         return failure
+
+
+def _reason(wrong: Exception) -> str:
+    if isinstance(wrong, TimeoutError):
+        return "the time is up"
+    cause = getattr(wrong, "os_error", wrong)
+    return getattr(cause, "strerror", None) or str(cause) or type(wrong).__name__
 
 
 def _asked_wait(header: str | None) -> float:
