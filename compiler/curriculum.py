@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from compiler.codes import CATALOGUE, M303, M309, M310
 from compiler.diagnostics import Policy, Report, Span
 from compiler.leaf import Leaf
-from compiler.schema import CURRICULUM, validate
+from compiler.schema import CURRICULUM, guess, validate
 from compiler.source import Source, SourceFile
 from compiler.tree import Path, Tree, parse
 
