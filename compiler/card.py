@@ -27,7 +27,7 @@ def card(manifest: Json) -> str:
         "configs:",
         *(
             f"- {{config_name: {name}, data_files: {name}.jsonl}}"
-            for name in ("phase1", "phase2", "heldout")
+            for name in ("phase1", "phase2", "validation", "heldout")
         ),
         "---",
         "",
@@ -36,7 +36,8 @@ def card(manifest: Json) -> str:
         f"{size['samples']} samples from {len(leaves)} leaves of a taxonomy, compiled by Trivium "
         f"{manifest['trivium']}. Phase 1 has {size['phase1']} samples (knowledge and foundational "
         f"skills), phase 2 has {size['phase2']} (compositional skills and replay of phase 1). "
-        f"{size['heldout']} questions are held out for evaluation and occur in no sample.",
+        f"{size['validation']} samples are kept aside for evaluation, and {size['heldout']} human "
+        "questions are held out and occur in no sample.",
         "",
         f"Teacher: `{manifest['teacher']}`. Judge: `{manifest['judge']}`.",
     ]

@@ -132,6 +132,7 @@ D510 = _drop("D510", "off-task", "the judge found the question outside the task"
 D511 = _drop("D511", "poor-answer", "the judge rated the answer too low")
 D512 = _drop("D512", "cut-reply", "the reply ended at its token limit")
 D513 = _drop("D513", "over-budget", "the leaf had its number of samples already")
+D514 = _drop("D514", "validation-split", "kept aside to be asked in evaluation")
 
 # F: training
 F601 = _error("F601", "recipe-missing-key", "a recipe lacks a required key")

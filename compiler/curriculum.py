@@ -80,9 +80,12 @@ class SiftSettings:
 
 @dataclass(frozen=True, slots=True)
 class MixSettings:
-    """`replay` is the share of phase 1 that phase 2 repeats."""
+    """`replay` is the share of phase 1 that phase 2 repeats, `validation` that of the synthetic
+    samples that no phase gets, because evaluation asks them.
+    """
 
     replay: float = 0.5
+    validation: float = 0.08
 
 
 ROUTES = (

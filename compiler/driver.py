@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.codes import CATALOGUE, M304, M305, M307, R404, R405, Code
+from compiler.codes import CATALOGUE, D514, M304, M305, M307, R404, R405, Code
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account, Report, counted
 from compiler.documents import Chunk, Document, chunk, fetch
@@ -185,7 +185,7 @@ def finish(
         Account.of("ask", len(program.units), sum(not o.failure for o in outcomes), failures),
         Account.of("expand", records, len(written), [drop.code for drop in drops]),
         Account.of("sift", len(written) + len(seeds), len(kept), [drop.code for drop in sifted]),
-        Account.of("mix", len(kept), len(placed)),
+        Account.of("mix", len(kept), len(placed), [D514] * len(mixture.validation)),
     )
     return Product(
         program.revision,

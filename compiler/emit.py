@@ -70,6 +70,7 @@ def emit(product: Product, out: Path) -> Json:
     write("samples.jsonl", [_sample(s) for s in product.samples])
     write("drops.jsonl", [_drop(d) for d in product.drops])
     write("heldout.jsonl", [_sample(s) for s in product.held_out])
+    write("validation.jsonl", [_sample(s) for s in mixture.validation])
     write("phase1.jsonl", [_placed(p) for p in mixture.phase1])
     write("phase2.jsonl", [_placed(p) for p in mixture.phase2])
     write("knowledge_train_msgs.jsonl", [_instructlab(p.sample) for p in mixture.phase1])

@@ -29,16 +29,24 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The two phases, in training order."""
+    """The two phases, in training order, and what is kept aside for evaluation."""
 
     phase1: tuple[Placed, ...]
     phase2: tuple[Placed, ...]
+    validation: tuple[Sample, ...]
 
 
 def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Report) -> Mixture:
-    """Routes every sample to its phase and draws the replay, balanced over leaves."""
-    first = [s for s in samples if s.branch in PHASE_1]
-    second = [s for s in samples if s.branch not in PHASE_1]
+    """Keeps some samples aside, routes the others to their phase, and draws the replay.
+
+    Both draws are balanced over leaves.
+    """
+    synthetic = [s for s in samples if s.origin.kind != "seed"]
+    aside = _balanced(synthetic, math.floor(settings.validation * len(synthetic)), seed, "aside")
+    kept_aside = {sample.id for sample in aside}
+    trained = [s for s in samples if s.id not in kept_aside]
+    first = [s for s in trained if s.branch in PHASE_1]
+    second = [s for s in trained if s.branch not in PHASE_1]
     for name, phase in (("phase 1", first), ("phase 2", second)):
         if not phase:
             report.add(
@@ -46,7 +54,7 @@ def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Rep
                 f"{name} has no samples",
                 hint="add leaves to its branches, or train on one phase only",
             )
-    replayed = _balanced(first, math.ceil(settings.replay * len(first)), seed)
+    replayed = _balanced(first, math.ceil(settings.replay * len(first)), seed, "replay")
     return Mixture(
         tuple(_shuffled((Placed(s) for s in first), seed, "phase1")),
         tuple(
@@ -56,13 +64,14 @@ def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Rep
                 "phase2",
             )
         ),
+        tuple(aside),
     )
 
 
-def _balanced(samples: Sequence[Sample], number: int, seed: int) -> list[Sample]:
+def _balanced(samples: Sequence[Sample], number: int, seed: int, salt: str) -> list[Sample]:
     """`number` samples, the same share of every leaf as nearly as whole numbers allow."""
     by_leaf: dict[str, list[Sample]] = {}
-    for sample in sorted(samples, key=lambda s: _draw(s, seed, "replay")):
+    for sample in sorted(samples, key=lambda s: _draw(s, seed, salt)):
         by_leaf.setdefault(sample.leaf, []).append(sample)
     ranked = [
         ((place + 0.5) / len(group), leaf, sample)

@@ -21,7 +21,7 @@ def find(build: Path, id: str) -> tuple[Json, tuple[str, ...]] | None:
     """
     found: dict[str, Json] = {}
     files: dict[str, list[str]] = {}
-    for name in ("samples", "heldout", "phase1", "phase2"):
+    for name in ("samples", "heldout", "validation", "phase1", "phase2"):
         for sample in _lines(build / f"{name}.jsonl"):
             if str(sample["id"]).startswith(id):
                 found.setdefault(sample["id"], sample)

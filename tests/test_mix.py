@@ -1,6 +1,7 @@
 """The two phases: routing, the replay share, balance over leaves, and the same order every time."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -20,14 +21,12 @@ def samples(seed=3):
 
 
 def _branch(sample):
-    from dataclasses import replace
-
     return replace(sample, branch=sample.leaf.split("/")[0])
 
 
 @pytest.mark.parametrize("share, replayed", [(0, 0), (0.1, 6), (0.5, 30), (1, 60)])
 def test_phase_2_replays_that_share_of_phase_1(share, replayed):
-    mixture = mix(samples(), MixSettings(replay=share), 0, Report())
+    mixture = mix(samples(), MixSettings(replay=share, validation=0), 0, Report())
     assert len(mixture.phase1) == 60
     assert len(mixture.phase2) == 25 + replayed
     assert sum(p.replay for p in mixture.phase2) == replayed
@@ -36,7 +35,7 @@ def test_phase_2_replays_that_share_of_phase_1(share, replayed):
 
 
 def test_replay_is_balanced_over_leaves():
-    mixture = mix(samples(), MixSettings(replay=0.5), 0, Report())
+    mixture = mix(samples(), MixSettings(replay=0.5, validation=0), 0, Report())
     count = {}
     for placed in mixture.phase2:
         if placed.replay:
@@ -54,3 +53,16 @@ def test_an_empty_phase_is_said():
     report = Report()
     mix([s for s in samples() if s.branch == "knowledge"], MixSettings(), 0, report)
     assert [d.code.id for d in report.diagnostics] == ["M308"]
+
+
+def test_samples_kept_aside_are_in_no_phase_and_never_a_human_s():
+    made = samples()
+    human = [replace(s, origin=replace(s.origin, kind="seed")) for s in made[:40]]
+    mixture = mix([*human, *made[40:]], MixSettings(validation=0.2), 0, Report())
+    assert len(mixture.validation) == 9
+    aside = {sample.id for sample in mixture.validation}
+    placed = [p.sample.id for p in (*mixture.phase1, *mixture.phase2) if not p.replay]
+    assert not aside & set(placed)
+    assert not aside & {p.sample.id for p in mixture.phase2}
+    assert len(aside) + len(placed) == len(made)
+    assert all(sample.origin.kind != "seed" for sample in mixture.validation)

@@ -62,6 +62,7 @@ def make_build(folder, seed=0, each=20, dropped=7, teacher="extractive@0"):
     samples = [a_sample(draw, leaf, i) for leaf in LEAVES for i in range(each)]
     samples[0]["messages"][0]["content"] = HOSTILE + " \u2028 \ud800"
     heldout = [a_sample(draw, leaf, 1000 + i) for leaf in LEAVES for i in range(3)]
+    aside = [a_sample(draw, leaf, 2000 + i) for leaf in LEAVES for i in range(2)]
     codes = draw.choices(("D503", "D505", "D509"), k=dropped)
     drops = [
         {
@@ -77,7 +78,7 @@ def make_build(folder, seed=0, each=20, dropped=7, teacher="extractive@0"):
     phase1 = [s for s in samples if not s["leaf"].startswith("comp")]
     phase2 = [s for s in samples if s["leaf"].startswith("comp")]
     phase2 = [{**s, "replay": False} for s in phase2] + [{**s, "replay": True} for s in phase1[:6]]
-    files = {"samples": samples, "drops": drops, "heldout": heldout}
+    files = {"samples": samples, "drops": drops, "heldout": heldout, "validation": aside}
     files |= {"phase1": phase1, "phase2": phase2}
     for name, lines in files.items():
         dump_lines(folder / f"{name}.jsonl", lines)
@@ -133,7 +134,7 @@ def make_student(build, folder, seed=0, steps=300):
     for sample in read("samples"):
         taught[sample["leaf"]].append(sample)
     asked = {"trained": [s for group in taught.values() for s in group[:16]]}
-    asked["heldout"] = read("heldout")
+    asked |= {name: read(name) for name in ("validation", "heldout")}
     answers, sets = [], {}
     for name, samples in asked.items():
         rows = []

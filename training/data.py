@@ -52,6 +52,7 @@ class Build:
     fingerprint: str
     phase1: tuple[Sample, ...]
     phase2: tuple[Sample, ...]
+    validation: tuple[Sample, ...]
     heldout: tuple[Sample, ...]
 
     def texts(self) -> list[str]:
@@ -94,7 +95,7 @@ def read(folder: Path, report: Report) -> Build | None:
     return Build(fingerprint, *(part or () for part in parts))
 
 
-_STEMS = ("phase1", "phase2", "heldout")
+_STEMS = ("phase1", "phase2", "validation", "heldout")
 
 
 def _samples(path: Path, files: object, report: Report) -> tuple[Sample, ...] | None:

@@ -2,7 +2,8 @@
 
 A file of its own because the same questions go to every stage, in one way: greedy answers, compared
 as SQuAD does (Rajpurkar et al. 2016, arXiv:1606.05250), and the loss of the reference answer. The
-"trained" set is what the student was taught, the "heldout" set asks in words that are in no sample.
+"trained" set is what the student was taught, the "validation" set are samples kept aside, the
+"heldout" set are people's questions that are in no sample.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ RESULT = "evaluation.json"
 CACHE = "evaluated"
 PER_LEAF = 16
 BATCH = 64
-SETS = ("trained", "heldout")
+SETS = ("trained", "validation", "heldout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def questions(build: Build) -> dict[str, tuple[Sample, ...]]:
             :PER_LEAF
         ]
     ]
-    return {"trained": tuple(chosen), "heldout": build.heldout}
+    return {"trained": tuple(chosen), "validation": build.validation, "heldout": build.heldout}
 
 
 def evaluate(build: Build, run: Run, report: Report, console: Console) -> dict[str, Any] | None:
@@ -235,6 +236,7 @@ def score(pairs: Sequence[tuple[Sample, Answer]]) -> dict[str, float]:
 
 _TITLES = {
     "trained": "trained facts",
+    "validation": "samples kept aside: the same leaves, other wordings",
     "heldout": "held-out questions",
 }
 

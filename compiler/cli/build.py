@@ -208,6 +208,7 @@ def _print_books(manifest: Mapping[str, Any]) -> None:
     typer.echo(
         f"phase 1: {counted(files['phase1.jsonl']['count'], 'sample')}; "
         f"phase 2: {files['phase2.jsonl']['count']:,}, of which {replay:,} replay; "
+        f"kept aside: {files['validation.jsonl']['count']:,}; "
         f"held out: {counted(files['heldout.jsonl']['count'], 'question')}"
     )
 

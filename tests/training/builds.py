@@ -82,10 +82,11 @@ def make_build(
 
 
 def write_build(folder: Path, phase1: list, phase2: list, heldout: list) -> Path:
-    """Writes the three files and a manifest that describes them."""
+    """Writes the files and a manifest that describes them; nothing is kept aside."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for stem, rows in (("phase1", phase1), ("phase2", phase2), ("heldout", heldout)):
+    parts = {"phase1": phase1, "phase2": phase2, "validation": [], "heldout": heldout}
+    for stem, rows in parts.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / f"{stem}.jsonl").write_text(text, "utf-8")
         digest = hashlib.sha256(text.encode()).hexdigest()

@@ -211,7 +211,7 @@ _TOLD = {
     "ask": "units, each a chunk or seed example that the teacher is asked about",
     "expand": "samples read from the teacher's replies, and judged",
     "sift": "those and people's own examples, checked for copies and cut to the budget",
-    "mix": "samples placed in a phase; replay repeats some of them",
+    "mix": "samples placed in a phase, or kept aside to be asked in evaluation",
 }
 
 
@@ -226,7 +226,7 @@ def _score(evaluation: Json, set_: str, stage: str, *where: str) -> Json:
 
 
 def _scores(evaluation: Json, stages: Sequence[Stage]) -> list[Json]:
-    """For all questions and for each branch: the scores of every stage on both sets."""
+    """For all questions and for each branch: the scores of every stage on each set."""
     if not stages:
         return []
     sets = {name: _score(evaluation, name, stages[0].name, "branches") for name in _SETS}
@@ -239,7 +239,7 @@ def _scores(evaluation: Json, stages: Sequence[Stage]) -> list[Json]:
     return groups
 
 
-_SETS = ("trained", "heldout")
+_SETS = ("trained", "validation", "heldout")
 
 
 def _right(evaluation: Json, stages: Sequence[Stage], leaves: Iterable[str]) -> Json:
@@ -267,9 +267,9 @@ def _dots(evaluation: Json, stages: Sequence[Stage]) -> list[tuple[str, list[Jso
     for leaf in sorted(shown):
         branch, _, rest = leaf.partition("/")
         cells = []
-        for set_, metric in zip(_SETS, ("exact_match", "f1"), strict=True):
+        for set_ in _SETS[:2]:
             scores = [(s, _score(evaluation, set_, s.name, "leaves", leaf)) for s in drawn]
-            marks = [(stage, score[metric]) for stage, score in scores if score.get("n")]
+            marks = [(stage, score["exact_match"]) for stage, score in scores if score.get("n")]
             cells.append({"n": scores[0][1].get("n", 0), "marks": marks})
         folder, _, name = rest.rpartition("/")
         branches[branch].append({"leaf": leaf, "folder": folder, "name": name, "cells": cells})
@@ -282,14 +282,14 @@ def normalise(text: str) -> str:
 
 
 def _answers(evaluation: Json, stages: Sequence[Stage]) -> list[Json]:
-    """A few questions with every stage's answer, from all branches and both sets, by hash."""
-    groups: dict[tuple[bool, str], list[Json]] = defaultdict(list)
+    """A few questions with every stage's answer, from all branches and sets, by hash."""
+    groups: dict[tuple[int, str], list[Json]] = defaultdict(list)
     for answer in evaluation.get("answers", ()):
-        groups[answer["set"] == "heldout", answer["branch"]].append(answer)
+        groups[_SETS.index(answer["set"]), answer["branch"]].append(answer)
     for group in groups.values():
         group.sort(key=lambda a: hashlib.sha256(str(a["id"]).encode()).hexdigest())
     taken = _in_turn([groups[key] for key in sorted(groups)])[:ANSWERED]
-    taken.sort(key=lambda a: (a["set"] == "heldout", a["branch"], a["leaf"], a["id"]))
+    taken.sort(key=lambda a: (_SETS.index(a["set"]), a["branch"], a["leaf"], a["id"]))
     return [{**one, "given": list(_given(one, stages))} for one in taken]
 
 
