@@ -107,11 +107,10 @@ def compile_into(
     if program is None or spec is None:
         return False
     asked = _teacher(spec, root, report)
-    judge = _teacher(program.curriculum.judge or spec, root, report) if not teacher else asked
+    judging = program.curriculum.judge
+    judge = asked if judging in (None, spec) else _teacher(judging, root, report)
     if asked is None or judge is None:
         return False
-    if program.curriculum.judge in (None, spec) or teacher:
-        judge = asked
     try:
         product, tally = asyncio.run(_expand(program, asked, judge, report))
     except KeyboardInterrupt:
