@@ -110,6 +110,7 @@ M307 = _error("M307", "nothing-to-compile", "no leaf is left to compile")
 M308 = _warning("M308", "empty-phase", "a phase of the curriculum has no samples")
 M309 = _error("M309", "unknown-code", "a setting names a code that does not exist")
 M310 = _error("M310", "incomplete-teacher", "a teacher lacks what its kind needs")
+M311 = _warning("M311", "barren-leaf", "a leaf yields no synthetic sample")
 
 # R: a run of the teacher
 R401 = _error("R401", "teacher-unreachable", "the endpoint did not answer")
@@ -146,6 +147,7 @@ F608 = _error("F608", "changed-run", "the folder holds a run of other data or an
 F609 = _error("F609", "student-not-found", "the student model cannot be loaded")
 F610 = _warning("F610", "few-steps", "too few steps to learn anything")
 F611 = _error("F611", "missing-extra", "a package that this command needs is not installed")
+F612 = _error("F612", "foreign-folder", "the folder holds what no run of ours made")
 
 # E: evaluation
 E701 = _error("E701", "no-student", "the folder holds no trained student")
@@ -156,6 +158,7 @@ E704 = _error("E704", "not-evaluated", "the student has no evaluation to report"
 # B: our bug
 B901 = _error("B901", "open-account", "a pass lost samples without a reason")
 B902 = _error("B902", "internal-error", "an unexpected exception")
+B903 = _error("B903", "unusable-path", "a file or folder cannot be read or written")
 
 CATALOGUE: dict[str, Code] = {
     code.id: code for code in list(globals().values()) if isinstance(code, Code)

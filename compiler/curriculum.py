@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from compiler.codes import CATALOGUE, M303, M309, M310
+from compiler.codes import CATALOGUE, M303, M309, M310, Severity
 from compiler.diagnostics import Policy, Report, Span
 from compiler.leaf import Leaf
 from compiler.schema import CURRICULUM, guess, validate
@@ -181,13 +181,9 @@ def _rules(
             )
             continue
         found = next(c for c in CATALOGUE.values() if code in (c.id, c.name))
-        if name == "allow" and found.severity != "warning":
-            report.add(
-                M303,
-                f"`{code}` is not a warning, so it cannot be allowed",
-                tree.span(at),
-                "allow warnings only",
-            )
+        if found.severity is not Severity.WARNING:
+            message = f"`{code}` is not a warning, so it can be neither raised nor allowed"
+            report.add(M303, message, tree.span(at), "name warnings only")
         rules.append((code, tuple(str(p) for p in _items(rule.get("paths") or []))))
     return tuple(rules)
 

@@ -88,7 +88,7 @@ class Report:
 
     policy: Policy = field(default_factory=Policy)
     texts: dict[str, str] = field(default_factory=dict)
-    files: int = 0
+    files: int | None = None
     _found: set[Diagnostic] = field(default_factory=set)
     _soft: set[tuple[Code, str]] = field(default_factory=set)
 
@@ -303,7 +303,7 @@ def _github(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """The last line: what was looked at and how many findings there are."""
-    looked = f"checked {counted(report.files, 'leaf file')}: " if report.files else ""
+    looked = f"checked {counted(report.files, 'leaf file')}: " if report.files is not None else ""
     return f"{looked}{counted(report.errors, 'error')}, {counted(report.warnings, 'warning')}"
 
 

@@ -9,15 +9,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.codes import CATALOGUE, D514, M304, M305, M307, R404, R405, Code
+from compiler.codes import CATALOGUE, D514, M304, M305, M307, M311, R404, R405, Code
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account, Report, counted
 from compiler.documents import Chunk, Document, chunk, fetch
 from compiler.emit import LeafRecord, Product
-from compiler.expand import Drop, Expander, Outcome, Tally, from_seed
+from compiler.expand import Drop, Expander, Outcome, Sample, Tally, from_seed
 from compiler.front import read_checked
 from compiler.journal import Journal
-from compiler.leaf import KnowledgeLeaf, Leaf
+from compiler.leaf import KnowledgeLeaf, Leaf, hold_out_copies
 from compiler.lower import Unit, lower
 from compiler.mix import mix
 from compiler.pipeline import Pipeline, folders, load
@@ -45,15 +45,18 @@ def prepare(source: Source, cache: Path, report: Report) -> Program | None:
     curriculum, taxonomy = read_checked(source, report)
     if curriculum is None:
         return None
+    leaves = hold_out_copies(taxonomy.leaves)
     pipelines = _pipelines(curriculum, source, report)
     if report.errors:
         return None
     records: list[LeafRecord] = []
     units: list[Unit] = []
-    for leaf in taxonomy.leaves:
+    for leaf in leaves:
         record, lowered = _lower(leaf, curriculum, pipelines, source, cache, report)
         records.append(record)
         units += lowered
+    if report.errors:
+        return None
     if not units:
         report.add(M307, "no leaf can be compiled", hint="the other findings say why")
         return None
@@ -112,12 +115,15 @@ def _lower(
 
 def _why_skipped(leaf: Leaf, report: Report) -> str:
     """The code of the finding at the leaf's document; a leaf without units always has one."""
+    if not leaf.shown:
+        message = f"`{leaf.path}` has no seed example that a prompt may show"
+        report.add(M311, message, leaf.span, "add examples that no other leaf has")
     codes = [
         d.code.id
         for d in report.diagnostics
         if d.span and d.span.path == leaf.file and d.code.id.startswith("T14")
     ]
-    return codes[0] if codes else M305.id
+    return codes[0] if codes else M311.id
 
 
 async def expand(
@@ -143,6 +149,8 @@ async def expand(
         for who in dict.fromkeys((teacher, judge)):
             await who.close()
     _report_failures(outcomes, report)
+    if outcomes and all(outcome.failure for outcome in outcomes) and report.errors:
+        return None, expander.tally
     product = finish(program, outcomes, expander.tally.records, teacher.model, judge.model, report)
     return product, expander.tally
 
@@ -165,6 +173,7 @@ def finish(
     drops = [drop for outcome in outcomes for drop in outcome.drops]
     verdicts = sift([*seeds, *written], held_out, curriculum.sift, curriculum.samples_per_leaf)
     kept = tuple(verdict.sample for verdict in verdicts if verdict.code is None)
+    _report_barren(outcomes, kept, report)
     sifted = [
         Drop(
             v.code,
@@ -202,6 +211,16 @@ def finish(
     )
 
 
+def _report_barren(outcomes: Sequence[Outcome], kept: Sequence[Sample], report: Report) -> None:
+    """Names the leaves that were answered for, and yet have no synthetic sample."""
+    fruitful = {sample.leaf for sample in kept if sample.origin.kind != "seed"}
+    failed = {outcome.unit.leaf.path for outcome in outcomes if outcome.failure}
+    for leaf in dict.fromkeys(outcome.unit.leaf for outcome in outcomes):
+        if leaf.path not in fruitful | failed:
+            message = f"nothing that the teacher wrote for `{leaf.path}` became a sample"
+            report.add(M311, message, leaf.span, "see its reasons in `drops.jsonl`")
+
+
 def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
     """One finding per leaf and code for requests without an answer, however many there are.
 
@@ -234,5 +253,6 @@ def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
             code,
             f"`{leaf}`: {counted(len(details), 'request')} had no answer; the first: {details[0]}",
             spans[leaf],
-            "run the same command again: no answer is asked for twice",
+            "mend what the endpoint complains of, then run the same command again; no answer is "
+            "asked for twice",
         )

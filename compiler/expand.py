@@ -14,12 +14,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from compiler.codes import Code
+from compiler.codes import P208, Code
 from compiler.journal import Journal, key_of
 from compiler.leaf import Leaf, Seed
 from compiler.lower import Unit
 from compiler.pipeline import Generate, Keep, Pipeline, Say
-from compiler.prompt import Message, holds, render, render_text
+from compiler.prompt import TEMPLATE_FAULTS, Message, holds, render, render_text
 from compiler.reply import Value, parse_reply
 from compiler.teacher import Failure, Reply, Request, Teacher
 
@@ -207,12 +207,9 @@ class Expander:
                     if failed and first:
                         failure = failed
             elif isinstance(stage, Keep):
-                drops += [
-                    self._drop(unit, stage, d)
-                    for d in drafts
-                    if not holds(stage.condition, d.columns)
-                ]
-                drafts = [d for d in drafts if holds(stage.condition, d.columns)]
+                verdicts = [(d, self._verdict(unit, stage, d)) for d in drafts]
+                drops += [drop for _, drop in verdicts if drop]
+                drafts = [d for d, drop in verdicts if drop is None]
             else:
                 samples = tuple(self._say(unit, pipeline, stage, draft) for draft in drafts)
                 return Outcome(unit, samples, tuple(drops), failure)
@@ -222,8 +219,14 @@ class Expander:
         self, unit: Unit, stage: Generate, draft: _Draft
     ) -> tuple[list[_Draft], list[Drop], Failure | None]:
         teacher = self.judge if stage.judge else self.teacher
+        question = str(draft.columns.get("question", ""))
+        try:
+            messages = render(stage.prompt, draft.columns)
+        except TEMPLATE_FAULTS as wrong:
+            drop = Drop(P208, str(wrong), unit.leaf.path, stage.id, question, draft.replies)
+            return [], [drop], None
         request = Request(
-            render(stage.prompt, draft.columns),
+            messages,
             stage.sampling,
             unit.index if stage.many or not draft.replies else 0,
             stage.id,
@@ -231,10 +234,9 @@ class Expander:
             stage.many,
             draft.columns,
         )
-        key = key_of(teacher.model, request)
+        key = key_of(teacher, request)
         reply = await self._ask(teacher, request, key)
         replies = (*draft.replies, key)
-        question = str(draft.columns.get("question", ""))
         if isinstance(reply, Failure):
             if not draft.replies:
                 return [], [], reply
@@ -259,7 +261,7 @@ class Expander:
     async def _ask(self, teacher: Teacher, request: Request, key: str) -> Reply | Failure:
         """The journal's answer, or the teacher's; a question in flight is not sent again."""
         found = self.journal.get(key)
-        if found:
+        if found is not None:
             self.tally.journaled += 1
             return found
         if key not in self._asking:
@@ -271,16 +273,23 @@ class Expander:
         async with self._slots[id(teacher)]:
             reply = await teacher.ask(request)
         self.tally.asked += 1
+        self.journal.put(key, teacher.model, reply)
         if isinstance(reply, Reply):
-            self.journal.put(key, teacher.model, reply)
             self.tally.prompt_tokens += reply.prompt_tokens
             self.tally.completion_tokens += reply.completion_tokens
         return reply
 
-    def _drop(self, unit: Unit, stage: Keep, draft: _Draft) -> Drop:
+    def _verdict(self, unit: Unit, stage: Keep, draft: _Draft) -> Drop | None:
+        """Why a draft goes; None where it stays."""
         said = ", ".join(f"{name} is {value}" for name, value in draft.scores.items())
+        code = stage.code
+        try:
+            if holds(stage.condition, draft.columns):
+                return None
+        except TEMPLATE_FAULTS as wrong:
+            code, said = P208, f"{said}: {wrong}"
         question = str(draft.columns.get("question", ""))
-        return Drop(stage.code, said, unit.leaf.path, "keep", question, draft.replies)
+        return Drop(code, said, unit.leaf.path, "keep", question, draft.replies)
 
     def _say(self, unit: Unit, pipeline: Pipeline, stage: Say, draft: _Draft) -> Sample:
         messages = tuple(

@@ -34,6 +34,7 @@ def read_taxonomy(source: Source, report: Report, only: Collection[str] | None =
     A leaf with an error is left out, the others go on.
     """
     known = frozenset(source.paths)
+    report.files = 0
     trees: dict[str, Tree] = {}
     leaves: list[Leaf] = []
     for path in leaf_files(source) if only is None else _named(source, known, only, report):

@@ -11,7 +11,8 @@ import sqlite3
 from pathlib import Path
 from types import TracebackType
 
-from compiler.teacher import Reply, Request
+from compiler.codes import R404
+from compiler.teacher import Failure, Reply, Request, Teacher
 
 _TABLE = """
 create table if not exists replies (
@@ -25,14 +26,17 @@ create table if not exists replies (
 """
 
 
-def key_of(model: str, request: Request) -> str:
-    """The journal's key: 32 hex digits."""
-    content = {
-        "model": model,
+def key_of(teacher: Teacher, request: Request) -> str:
+    """The journal's key: 32 hex digits of a hash of all that the answer depends on."""
+    content: dict[str, object] = {
+        "model": teacher.model,
         "messages": [message.as_json() for message in request.messages],
         "sampling": request.sampling.as_json(),
         "index": request.index,
     }
+    if teacher.by_rule:
+        fields = [field.name for field in request.writes]
+        content |= {"stage": request.stage, "writes": fields, "columns": dict(request.columns)}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -58,20 +62,26 @@ class Journal:
     ) -> None:
         self._base.close()
 
-    def get(self, key: str) -> Reply | None:
+    def get(self, key: str) -> Reply | Failure | None:
+        """What was answered; a Failure where a teacher by rule said that it cannot (R404)."""
         found = self._base.execute(
             "select text, finish, prompt_tokens, completion_tokens from replies where key = ?",
             (key,),
         ).fetchone()
+        if found and found[1] == R404.id:
+            return Failure(R404, found[0])
         return Reply(*found) if found else None
 
-    def put(self, key: str, model: str, reply: Reply) -> None:
-        """Stores a reply at once; the first one stored for a key stays."""
+    def put(self, key: str, model: str, reply: Reply | Failure) -> None:
+        """Stores a reply at once; the first one stored for a key stays.
+
+        Of failures only R404 is kept: the others may pass.
+        """
+        if isinstance(reply, Failure):
+            if reply.code is not R404:
+                return
+            reply = Reply(reply.detail, R404.id)
         self._base.execute(
             "insert or ignore into replies values (?, ?, ?, ?, ?, ?)",
             (key, model, reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens),
         )
-
-    def count(self) -> int:
-        """How many replies there are."""
-        return int(self._base.execute("select count(*) from replies").fetchone()[0])

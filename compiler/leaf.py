@@ -6,8 +6,8 @@ evaluation will ask them.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -171,6 +171,35 @@ def _seed(id: str, pair: Mapping[str, str], context: str, held_out: bool, span: 
     return Seed(
         id, pair["question"].strip(), pair["answer"].strip(), context.strip(), held_out, span
     )
+
+
+def words(text: str) -> list[str]:
+    """The words of `text` in lower case, numbers whole: what is compared when texts are."""
+    return re.findall(r"\w+(?:[.,]\d+)*", text.casefold())
+
+
+def hold_out_copies(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    """Holds out every seed that asks what a held-out seed of any leaf asks.
+
+    Otherwise a question of the evaluation would stand in a prompt, copied from another leaf.
+    """
+    known = tuple(leaves)
+    asked = {_asks(leaf, seed) for leaf in known for seed in leaf.seeds if seed.held_out}
+    return tuple(
+        replace(
+            leaf,
+            seeds=tuple(
+                replace(seed, held_out=seed.held_out or _asks(leaf, seed) in asked)
+                for seed in leaf.seeds
+            ),
+        )
+        for leaf in known
+    )
+
+
+def _asks(leaf: Leaf, seed: Seed) -> tuple[str, str]:
+    context = "" if leaf.kind == "knowledge" else seed.context
+    return " ".join(words(seed.question)), " ".join(words(context))
 
 
 _LICENCE = re.compile(r"^[ \t]*licen[cs]e of the work[ \t]*:[ \t]*(.*?)[ \t]*\r?$", re.I | re.M)

@@ -42,7 +42,7 @@ def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Rep
     Both draws are balanced over leaves.
     """
     synthetic = [s for s in samples if s.origin.kind != "seed"]
-    aside = _balanced(synthetic, math.floor(settings.validation * len(synthetic)), seed, "aside")
+    aside = _balanced(synthetic, int(round(settings.validation * len(synthetic), 9)), seed, "aside")
     kept_aside = {sample.id for sample in aside}
     trained = [s for s in samples if s.id not in kept_aside]
     first = [s for s in trained if s.branch in PHASE_1]
@@ -54,7 +54,7 @@ def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Rep
                 f"{name} has no samples",
                 hint="add leaves to its branches, or train on one phase only",
             )
-    replayed = _balanced(first, math.ceil(settings.replay * len(first)), seed, "replay")
+    replayed = _balanced(first, _share(settings.replay, len(first)), seed, "replay")
     return Mixture(
         tuple(_shuffled((Placed(s) for s in first), seed, "phase1")),
         tuple(
@@ -66,6 +66,11 @@ def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Rep
         ),
         tuple(aside),
     )
+
+
+def _share(share: float, of: int) -> int:
+    """`share` of `of`, rounded up; what a float adds behind the ninth digit is not counted."""
+    return math.ceil(round(share * of, 9))
 
 
 def _balanced(samples: Sequence[Sample], number: int, seed: int, salt: str) -> list[Sample]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import jinja2
 
-from compiler.codes import CATALOGUE, P202, P203, P206, P207, P208, Code, Severity
+from compiler.codes import CATALOGUE, P201, P202, P203, P206, P207, P208, S005, Code, Severity
 from compiler.diagnostics import Report, Span
 from compiler.lower import COLUMNS
-from compiler.prompt import Template, compile_condition, compile_template, render
+from compiler.prompt import TEMPLATE_FAULTS, Template, compile_condition, compile_template, render
 from compiler.resources import PIPELINES
 from compiler.schema import PIPELINE, guess, validate
 from compiler.source import Source, SourceFile
@@ -122,7 +122,14 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
     """Reads one pipeline folder; None where it has errors."""
     before = report.errors
     tree = parse(SourceFile(f"{folder.shown}/{FILE}", folder.files[FILE]), report)
-    if tree is None or not validate(tree, "pipeline", PIPELINE, report):
+    if tree is None:
+        if report.errors == before:
+            place = Span(f"{folder.shown}/{FILE}")
+            report.add(
+                P201, "the pipeline is empty", place, "write `version:`, `about:`, `stages:`"
+            )
+        return None
+    if not validate(tree, "pipeline", PIPELINE, report):
         return None
     value = tree.value
     assert isinstance(value, Mapping)
@@ -186,8 +193,14 @@ def _generate(
             "name a template file that lies beside `pipeline.yaml`",
         )
         return None
-    text = folder.files[name].decode("utf-8", "replace")
     shown = f"{folder.shown}/{name}"
+    try:
+        text = folder.files[name].decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        report.add(
+            S005, f"the template is not UTF-8: {wrong.reason}", Span(shown), "save it as UTF-8"
+        )
+        return None
     report.texts[shown] = text
     try:
         prompt = compile_template(shown, text)
@@ -225,16 +238,19 @@ def _check_columns(
 ) -> None:
     """Walks the stages with stand-in columns: every template reads what is there, and renders."""
     columns = {column: _STAND_INS.get(column, "some text") for column in COLUMNS[takes]}
+    choices: dict[str, tuple[str | int, ...]] = {}
     for i, stage in enumerate(stages):
         if isinstance(stage, Generate):
-            _check_template(stage.prompt, columns, Span(stage.prompt.name), report)
+            _check_template(stage.prompt, columns, choices, Span(stage.prompt.name), report)
             for written in stage.writes:
                 columns[written.name] = written.choices[-1] if written.choices else "some text"
+                choices[written.name] = written.choices
         elif isinstance(stage, Keep):
-            _check_template(stage.condition, columns, tree.span(("stages", i, "if")), report)
+            place = tree.span(("stages", i, "if"))
+            _check_template(stage.condition, columns, choices, place, report)
         else:
             for role, template in stage.messages:
-                _check_template(template, columns, tree.span(("stages", i, role)), report)
+                _check_template(template, columns, choices, tree.span(("stages", i, role)), report)
 
 
 _EXAMPLE = {"context": "some text", "question": "some text", "answer": "some text"}
@@ -242,8 +258,13 @@ _STAND_INS: Mapping[str, object] = {"examples": [_EXAMPLE], "seed": _EXAMPLE, "c
 
 
 def _check_template(
-    template: Template, columns: Mapping[str, object], place: Span, report: Report
+    template: Template,
+    columns: Mapping[str, object],
+    choices: Mapping[str, tuple[str | int, ...]],
+    place: Span,
+    report: Report,
 ) -> None:
+    """Renders a template with every choice of each column that it reads."""
     unknown = [(column, line) for column, line in template.reads.items() if column not in columns]
     for column, line in unknown:
         span = place
@@ -259,9 +280,13 @@ def _check_template(
         )
     if unknown:
         return
+    tried = [columns]
+    for column in template.reads:
+        tried += [{**columns, column: choice} for choice in choices.get(column, ())]
     try:
-        render(template, columns)
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as wrong:
+        for each in tried:
+            render(template, each)
+    except TEMPLATE_FAULTS as wrong:
         hint = "mend it; a column holds a text, or one of the choices that its stage lists"
         report.add(P208, f"it fails when it is rendered: {wrong}", place, hint)
 

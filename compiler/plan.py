@@ -14,7 +14,7 @@ from compiler.journal import Journal, key_of
 from compiler.lower import Unit
 from compiler.pipeline import Generate, Pipeline
 from compiler.prompt import render
-from compiler.teacher import Request
+from compiler.teacher import Request, Teacher
 
 _CHOICE_TOKENS = 8
 
@@ -46,7 +46,7 @@ class Plan:
 
 
 def plan(
-    units: Sequence[Unit], pipelines: Mapping[str, Pipeline], model: str, journal: Journal
+    units: Sequence[Unit], pipelines: Mapping[str, Pipeline], teacher: Teacher, journal: Journal
 ) -> Plan:
     """Groups the units by leaf, in their order, and counts."""
     groups: dict[tuple[str, str], list[Unit]] = {}
@@ -54,14 +54,14 @@ def plan(
         groups.setdefault((unit.leaf.path, unit.pipeline), []).append(unit)
     return Plan(
         tuple(
-            _line(leaf, pipelines[name], group, model, journal)
+            _line(leaf, pipelines[name], group, teacher, journal)
             for (leaf, name), group in groups.items()
         )
     )
 
 
 def _line(
-    leaf: str, pipeline: Pipeline, units: Sequence[Unit], model: str, journal: Journal
+    leaf: str, pipeline: Pipeline, units: Sequence[Unit], teacher: Teacher, journal: Journal
 ) -> Line:
     calls = prompt = completion = journaled = samples = 0
     for unit in units:
@@ -72,8 +72,17 @@ def _line(
             calls += records
             prompt += records * sum(estimate_tokens(m.content) for m in messages)
             if number == 0:
-                request = Request(messages, stage.sampling, unit.index)
-                journaled += bool(model) and journal.get(key_of(model, request)) is not None
+                request = Request(
+                    messages,
+                    stage.sampling,
+                    unit.index,
+                    stage.id,
+                    stage.writes,
+                    stage.many,
+                    unit.columns,
+                )
+                known = teacher.model and journal.get(key_of(teacher, request))
+                journaled += bool(known)
             records *= unit.want if stage.many else 1
             completion += records * _reply_tokens(stage, columns)
             columns |= {field.name: field.choices[-1] for field in stage.writes if field.choices}

@@ -15,8 +15,23 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 ROLES = ("system", "user")
 
-_TAG_NAME = re.compile(r"</?\s*([a-z][a-z0-9_]*)\s*>")
-_CHAT = re.compile(r"<\|(?=[\w ]*\|>)|\[(?=/?INST\])|<(?=</?SYS>>)")
+_TAG_NAME = re.compile(r"</?\s*([A-Za-z][\w-]*)\s*>")
+_CHAT = re.compile(
+    r"<(?=[|｜][^<>\n]{0,60}[|｜]>)|\[(?=/?INST\])|<(?=</?SYS>>)"
+    r"|<(?=/?s>|(?:bos|eos|pad|unk|end_of_turn|start_of_turn|endoftext)>)",
+    re.IGNORECASE,
+)
+
+
+# What rendering a contributor's template can raise; a value of the wrong kind is no bug of ours.
+TEMPLATE_FAULTS = (
+    jinja2.TemplateError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,8 @@ ENVIRONMENT = ImmutableSandboxedEnvironment(
     lstrip_blocks=True,
     autoescape=False,
 )
+# What draws at random would ask another question at every compile.
+del ENVIRONMENT.filters["random"], ENVIRONMENT.globals["lipsum"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ diagnostics, for leaves, pipelines, `curriculum.yaml` and recipes alike.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 from rapidfuzz import process
 
 from compiler import codes
@@ -57,7 +58,7 @@ def versions() -> tuple[int, ...]:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(load(name))
+    return _Validator(load(name))
 
 
 def validate(tree: Tree, name: str, voice: Voice, report: Report) -> bool:
@@ -109,8 +110,8 @@ def _say(error: ValidationError, tree: Tree, voice: Voice, report: Report) -> No
             report.add(
                 voice.unknown, f"{where} has the unknown key `{key}`", place, guess(key, known)
             )
-    elif error.validator == "uniqueItems" and (repeats := list(_repeats(error.instance))):
-        for first, again in repeats:
+    elif error.validator == "uniqueItems":
+        for first, again in _repeats(error.instance):
             report.add(
                 voice.repeated or voice.value,
                 f"{_where((*path, again))} is the same as {_where((*path[-1:], first))}",
@@ -127,17 +128,38 @@ def _say(error: ValidationError, tree: Tree, voice: Voice, report: Report) -> No
 
 def _repeats(items: object) -> Iterator[tuple[int, int]]:
     """The position of each item that the list has twice, after the one of its first place."""
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     for i, item in enumerate(items if isinstance(items, list) else ()):
-        earlier = first.setdefault(_canonical(item), i)
+        earlier = first.setdefault(_identity(item), i)
         if earlier != i:
             yield earlier, i
 
 
-def _canonical(value: object) -> str:
+def _identity(value: object) -> Hashable:
+    """Equal for the values that JSON Schema holds to be equal: 1 is 1.0, but true is not 1."""
     if isinstance(value, dict):
-        return repr(sorted((repr(key), _canonical(inner)) for key, inner in value.items()))
-    return repr([_canonical(item) for item in value]) if isinstance(value, list) else repr(value)
+        return frozenset((key, _identity(inner)) for key, inner in value.items())
+    if isinstance(value, list | bytes):
+        return tuple(_identity(item) for item in value)
+    if isinstance(value, bool):
+        return bool, value
+    if isinstance(value, int | float):
+        whole = isinstance(value, float) and value.is_integer()
+        return float, repr(int(value) if whole else value)
+    return value
+
+
+def _unique_items(
+    _: object, wanted: object, instance: object, schema: object
+) -> Iterator[ValidationError]:
+    """The rule `uniqueItems` in linear time; jsonschema compares each item with each."""
+    if wanted and any(_repeats(instance)):
+        yield ValidationError("two items are the same")
+
+
+_Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"uniqueItems": _unique_items}
+)
 
 
 def _rules(error: ValidationError) -> Mapping[str, Any]:
@@ -176,10 +198,14 @@ def _message(error: ValidationError, where: str) -> str:
             return f"{where} is `{error.instance}`, not one of {_list(wanted)}"
         case "const":
             return f"{where} is `{error.instance}`, not `{wanted}`"
-        case "minimum" | "exclusiveMinimum":
+        case "minimum":
             return f"{where} is {error.instance}, below {wanted}"
-        case "maximum" | "exclusiveMaximum":
+        case "exclusiveMinimum":
+            return f"{where} is {error.instance}, not above {wanted}"
+        case "maximum":
             return f"{where} is {error.instance}, above {wanted}"
+        case "exclusiveMaximum":
+            return f"{where} is {error.instance}, not below {wanted}"
         case _:
             return f"{where}: {error.message[:200]}"
 
@@ -197,6 +223,14 @@ def _hint(error: ValidationError) -> str:
             return "add more, each different from the others"
         case "enum":
             return guess(str(error.instance), [str(v) for v in wanted])
+        case "minimum":
+            return f"use {wanted} or more"
+        case "exclusiveMinimum":
+            return f"use more than {wanted}"
+        case "maximum":
+            return f"use {wanted} or less"
+        case "exclusiveMaximum":
+            return f"use less than {wanted}"
     return ""
 
 

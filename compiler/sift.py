@@ -7,7 +7,6 @@ duplicates are found by MinHash (Broder, "On the resemblance and containment of 
 with banding, then verified exactly.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from rensa import RMinHash, RMinHashLSH
 from compiler.codes import D502, D503, D504, D505, D506, D513, Code
 from compiler.curriculum import SiftSettings
 from compiler.expand import Sample
+from compiler.leaf import words
 
 PERMUTATIONS = 128
+HEAD = 3
 _SEED = 1
 
 
@@ -68,23 +69,19 @@ def _short(sample: Sample, settings: SiftSettings) -> Verdict | None:
         ("question", settings.min_question_words),
         ("answer", settings.min_answer_words),
     ):
-        words = len(_words(getattr(sample, part)))
-        if words < least:
-            return Verdict(sample, D502, f"the {part} has {words} of at least {least} words")
+        number = len(words(getattr(sample, part)))
+        if number < least:
+            return Verdict(sample, D502, f"the {part} has {number} of at least {least} words")
     return None
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+(?:[.,]\d+)*", text.casefold())
 
 
 def shingles(sample: Sample) -> frozenset[str]:
     """The word pairs of the question, marked with its context: the same words about another text
     differ.
     """
-    words = ["", *_words(sample.question), ""]
-    mark = " ".join(_words(sample.context))
-    return frozenset(f"{a} {b}\0{mark}" for a, b in pairwise(words))
+    said = ["", *words(sample.question), ""]
+    mark = " ".join(words(sample.context))
+    return frozenset(f"{a} {b}\0{mark}" for a, b in pairwise(said))
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
@@ -98,7 +95,9 @@ class _Neighbours:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.exact: dict[tuple[str, str], int] = {}
+        self.held: dict[tuple[str, ...], list[int]] = {}
         self.seen: list[tuple[str, frozenset[str], Code]] = []
+        self.texts: dict[int, tuple[str, str]] = {}
         self.index = RMinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, num_bands=32)
 
     def add(self, sample: Sample, code: Code) -> None:
@@ -107,6 +106,9 @@ class _Neighbours:
         self.exact.setdefault(_key(sample), number)
         self.seen.append((sample.id, parts, code))
         self.index.insert(number, _minhash(parts))
+        if code is D506:
+            self.held.setdefault(tuple(words(sample.question)[:HEAD]), []).append(number)
+            self.texts[number] = _key(sample)
 
     def verdict(self, sample: Sample, exact_only: bool) -> Verdict | None:
         """Why it repeats one that was seen; a human's seed only if it says the very same."""
@@ -117,6 +119,8 @@ class _Neighbours:
             return Verdict(sample, D503 if repeated else code, "the same words", other)
         if exact_only:
             return None
+        if held := self._holds(sample):
+            return Verdict(sample, D506, "it holds the whole question", held)
         parts = shingles(sample)
         near = [
             (jaccard(parts, self.seen[number][1]), -number)
@@ -130,9 +134,20 @@ class _Neighbours:
         other, _, code = self.seen[-negative]
         return Verdict(sample, code, f"similarity {similarity:.2f}", other)
 
+    def _holds(self, sample: Sample) -> str:
+        """The id of a held-out question that stands word for word in the sample's; else ""."""
+        said = words(sample.question)
+        text, mark = f" {' '.join(said)} ", " ".join(words(sample.context))
+        for start in range(len(said) - HEAD + 1):
+            for number in self.held.get(tuple(said[start : start + HEAD]), ()):
+                question, context = self.texts[number]
+                if context == mark and f" {question} " in text:
+                    return self.seen[number][0]
+        return ""
+
 
 def _key(sample: Sample) -> tuple[str, str]:
-    return " ".join(_words(sample.question)), " ".join(_words(sample.context))
+    return " ".join(words(sample.question)), " ".join(words(sample.context))
 
 
 def _minhash(parts: frozenset[str]) -> RMinHash:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.journal import Journal
+from compiler.teacher import Reply
 
 Json = Mapping[str, Any]
 
@@ -68,6 +69,6 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
     for key in origin["replies"]:
         reply = journal.get(key)
         lines += ["", f"reply {key}" + ("" if reply else " (not in this journal)")]
-        if reply:
+        if isinstance(reply, Reply):
             lines += [f"  {line}" for line in reply.text.splitlines()]
     return "\n".join(lines)

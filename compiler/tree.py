@@ -7,7 +7,7 @@ reach is here.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
@@ -20,6 +20,7 @@ MAX_BYTES = 5_000_000
 MAX_DEPTH = 60
 MAX_NODES = 200_000
 MAX_STRICT = 300_000
+MAX_DIGITS = 1000
 _TOO_DEEP = f"the file is nested more than {MAX_DEPTH} levels deep"
 
 Path = tuple[str | int, ...]
@@ -81,7 +82,7 @@ def parse(file: SourceFile, report: Report) -> Tree | None:
             S007,
             f"the file holds {_kind(value)}, not a mapping of keys",
             walk.span(node),
-            "start it with `version:`, `created_by:`, ... at the left margin",
+            "start it with a key and a colon at the left margin",
         )
         return None
     return Tree(file, text, value, walk.places, walk.keys)
@@ -155,9 +156,7 @@ class _Walk:
         self.scalars = yaml.constructor.SafeConstructor()
 
     def build(self, node: yaml.Node, at: Path = ()) -> object:
-        self.count += 1
-        if self.count > MAX_NODES:
-            raise _OverLimitError(f"the file holds more than {MAX_NODES:,} values, aliases counted")
+        self._count()
         if len(at) > MAX_DEPTH:
             raise _OverLimitError(_TOO_DEEP)
         self.places[at] = self.span(node)
@@ -168,6 +167,11 @@ class _Walk:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
         return [self.build(item, (*at, i)) for i, item in enumerate(node.value)]
+
+    def _count(self) -> None:
+        self.count += 1
+        if self.count > MAX_NODES:
+            raise _OverLimitError(f"the file holds more than {MAX_NODES:,} values, aliases counted")
 
     def span(self, node: yaml.Node) -> Span:
         return self.lines.span(node.start_mark.index, node.end_mark.index)
@@ -203,6 +207,7 @@ class _Walk:
                 continue
             is_list = isinstance(value_node, yaml.SequenceNode)
             for source in value_node.value if is_list else [value_node]:
+                self._count()
                 if not isinstance(source, yaml.MappingNode):
                     raise _wrong("`<<` can only bring in a mapping", source)
                 yield from (pair for pair in source.value if pair[0].tag != _MERGE)
@@ -215,16 +220,25 @@ class _Walk:
             return str(node.value)
         return self._scalar(node)
 
-    def _scalar(self, node: yaml.Node) -> object:
+    def _scalar(self, node: yaml.ScalarNode) -> object:
+        """The value of a plain node; whatever its tag promises, no text of it is an exception."""
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            raise _wrong(f"the number has more than {MAX_DIGITS:,} digits", node)
         try:
-            return self.scalars.construct_object(node)
+            value = self.scalars.construct_object(node)
         except yaml.YAMLError as wrong:
             raise _wrong(f"the tag `{node.tag}` has no meaning here", node) from wrong
-        except (ValueError, OverflowError) as wrong:
-            raise _wrong(f"`{node.value}` is not a possible value: {wrong}", node) from wrong
+        except Exception as wrong:  # PyYAML trusts that the text fits the tag
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            told = f": {wrong}" if isinstance(wrong, ValueError | OverflowError) else f" of `{tag}`"
+            raise _wrong(f"`{node.value[:60]}` is not a possible value{told}", node) from wrong
+        if not isinstance(value, Hashable):
+            raise _wrong(f"the tag `{node.tag}` has no meaning here", node)
+        return value
 
 
 _MERGE = "tag:yaml.org,2002:merge"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 

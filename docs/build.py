@@ -21,7 +21,7 @@ def codes() -> str:
     for code in CATALOGUE.values():
         if code.id[0] != letter:
             letter = code.id[0]
-            parts.append(f"# {letter}: {LETTERS[letter]}")
+            parts.append(f"# {LETTERS[letter]}")
         page = (PAGES / f"{code.id}.md").read_text("utf-8")
         lines = (f"#{line}" if line.startswith("#") else line for line in page.splitlines())
         parts.append("\n".join(lines))

@@ -21,6 +21,7 @@ from compiler.cli import app
 from compiler.codes import D501
 from compiler.diagnostics import Account
 from compiler.resources import TAXONOMY
+from compiler.teacher.extractive import Extractive
 
 COUNTED = ("samples.jsonl", "phase1.jsonl", "phase2.jsonl", "heldout.jsonl")
 
@@ -181,13 +182,32 @@ def test_the_books_close_and_agree_with_the_files(taxonomy):
         assert manifest["files"][name]["count"] == len(lines("a", name))
 
 
-def test_no_held_out_question_is_in_a_sample_or_a_prompt(taxonomy, home):
+def test_no_held_out_question_is_in_a_sample(taxonomy, home):
     trivium("compile", "--out", "a")
     held = [h["messages"][0]["content"] for h in lines("a", "heldout.jsonl")]
     assert len(held) == 2 + 5
     said = "\n".join(s["messages"][0]["content"] for s in lines("a", "samples.jsonl"))
     assert not [question for question in held if question in said]
     assert "What is a hammer 0?" in said
+
+
+def test_a_copy_of_a_held_out_question_is_held_out_too(taxonomy, monkeypatch):
+    """The last word of each leaf is held out; a third leaf shows one of them in its first place."""
+    prompts = []
+    ask = Extractive.ask
+
+    async def listen(self, request):
+        prompts.extend(message.content for message in request.messages)
+        return await ask(self, request)
+
+    monkeypatch.setattr(Extractive, "ask", listen)
+    skill(taxonomy / "compositional_skills/opposites/copy", "SAFE near dear clear fear".split())
+    trivium("compile", "--out", "a")
+    assert any("opposite of the word near" in prompt for prompt in prompts)
+    assert not [p for p in prompts if "opposite of the word safe" in p.lower()]
+    samples = str(lines("a", "samples.jsonl")).lower()
+    assert "opposite of the word safe" not in samples
+    assert "opposite of the word near" in samples
 
 
 def test_every_sample_leads_to_its_leaf_and_its_document(taxonomy):

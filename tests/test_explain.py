@@ -22,6 +22,7 @@ NOT_REPLAYED = {
     "R403": "needs a server that answers with something else than the format",
     "B901": "needs a mistake of ours",
     "B902": "needs a mistake of ours",
+    "B903": "is said by the outermost frame of the command, which is not run here",
 }
 SECTIONS = ["What it catches", "Why it matters", "Example", "How to fix", "When to allow"]
 CODES = [code for code in CATALOGUE.values() if code.id[0] in LETTERS]

@@ -97,6 +97,9 @@ def test_a_passing_fault_is_retried(fault):
         (status(500), "R402", client.TRIES),
         ({"choices": []}, "R403", 1),
         ([1, 2], "R403", 1),
+        ({"choices": [{"message": {"content": None}}]}, "R403", 1),
+        ({"choices": [{"message": {"content": [{"image": 1}]}}]}, "R403", 1),
+        ({"choices": ["x"]}, "R403", 1),
     ],
 )
 def test_a_lasting_fault_is_a_coded_failure(fault, code, tries):
@@ -109,6 +112,20 @@ def test_a_lasting_fault_is_a_coded_failure(fault, code, tries):
 def test_a_null_content_is_an_empty_reply():
     (reply,), _, _ = ask([{"choices": [{"message": {"content": None}, "finish_reason": "length"}]}])
     assert reply == Reply("", "length")
+
+
+@pytest.mark.parametrize("usage", ["none", {"prompt_tokens": 1e30}, {"prompt_tokens": -1}, None])
+def test_an_odd_usage_costs_nothing(usage):
+    (reply,), _, _ = ask([{**GOOD, "usage": usage}])
+    assert reply == Reply("Hi.", "stop", 0, 0)
+
+
+def test_text_in_parts_and_text_that_is_no_unicode():
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    (reply,), _, _ = ask([{"choices": [{"message": {"content": parts}}]}])
+    assert reply.text == "ab"
+    (reply,), _, _ = ask([{"choices": [{"message": {"content": "x\ud83d"}}]}])
+    assert reply.text == "x?"
 
 
 def test_nobody_listens():

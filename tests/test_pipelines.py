@@ -120,6 +120,7 @@ def test_a_mistake_is_found_at_its_place(code):
         ("pipeline.yaml", "rating >= 2", "question.__class__.__mro__[1].__subclasses__()"),
         ("pipeline.yaml", "rating >= 2", "question >= 2"),
         ("answer.j2", "{{ example.answer }}", "{{ example.anser }}"),
+        ("pipeline.yaml", "rating: [1, 2, 3]", 'rating: ["n/a", 1, 2]'),
     ],
 )
 def test_what_would_fail_in_the_run_fails_at_load(name, right, wrong):

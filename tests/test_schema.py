@@ -1,7 +1,17 @@
 """A tree against a schema: the code, the place, the words."""
 
-import pytest
+import os
+import random
+import time
 
+import pytest
+from jsonschema import Draft202012Validator
+
+from compiler import schema
+from compiler.diagnostics import Report
+from compiler.schema import _Validator
+from compiler.source import SourceFile
+from compiler.tree import parse
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill
 
 
@@ -94,3 +104,51 @@ def test_foundational_skills_are_judged_by_what_they_hold(tmp_path):
     ]
     assert report.errors == 0
     assert said(report) == []
+
+
+def test_two_thousand_seeds_take_no_time(tmp_path):
+    leaf = skill()
+    leaf["seed_examples"] = [{"question": f"What is {n}?", "answer": "x"} for n in range(2000)]
+    start = time.perf_counter()
+    taxonomy, report = read(tmp_path, {SKILL: leaf})
+    assert time.perf_counter() - start < 2
+    assert (len(taxonomy.leaves), report.diagnostics) == (1, ())
+    leaf["seed_examples"].append(leaf["seed_examples"][7])
+    assert "T107" in [code for code, _ in said(read(tmp_path, {SKILL: leaf})[1])]
+
+
+def some_item(draw, depth=0):
+    if depth < 2 and draw.random() < 0.4:
+        inner = [some_item(draw, depth + 1) for _ in range(draw.randint(0, 2))]
+        return draw.choice([inner, dict(zip("ab", inner, strict=False))])
+    return draw.choice([0, 1, 1.0, True, False, None, "", "1", "True", 1e300, 10**300])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_unique_is_what_jsonschema_holds_unique(seed):
+    draw = random.Random(f"{os.environ['TRIVIUM_TEST_SEED']}-{seed}")
+    theirs, ours = (kind({"uniqueItems": True}) for kind in (Draft202012Validator, _Validator))
+    verdicts = []
+    for _ in range(200):
+        items = [some_item(draw) for _ in range(draw.randint(1, 4))]
+        verdicts.append(ours.is_valid([{}, *items]))
+        assert verdicts[-1] == theirs.is_valid([{}, *items]), items
+    assert {True, False} == set(verdicts)
+
+
+@pytest.mark.parametrize(
+    "rule, bound, value, message, hint",
+    [
+        ("minimum", 1, 0, "`a` is 0, below 1", "use 1 or more"),
+        ("exclusiveMinimum", 0, 0, "`a` is 0, not above 0", "use more than 0"),
+        ("maximum", 1, 2, "`a` is 2, above 1", "use 1 or less"),
+        ("exclusiveMaximum", 1, 1, "`a` is 1, not below 1", "use less than 1"),
+    ],
+)
+def test_a_bound_is_said_as_it_counts(monkeypatch, rule, bound, value, message, hint):
+    rules = _Validator({"properties": {"a": {rule: bound}}})
+    monkeypatch.setattr(schema, "_validator", lambda name: rules)
+    report = Report()
+    tree = parse(SourceFile("recipe.yaml", f"a: {value}\n".encode()), report)
+    assert not schema.validate(tree, "any", schema.RECIPE, report)
+    assert [(d.message, d.hint) for d in report.diagnostics] == [(message, hint)]

@@ -53,6 +53,13 @@ def test_a_seed_that_evaluation_asks_is_dropped_but_near_seeds_stay():
     assert codes([sample(BIRD, kind="seed"), near], held_out=[held]) == ["D506", ""]
 
 
+def test_a_framed_copy_of_a_held_out_question_is_dropped():
+    held = sample("How does a chickadee find its seeds?")
+    framed = sample("Help me, for I must know. Today: how does a chickadee find its seeds?")
+    other = sample("Help me, for I must know. Today: how does a chickadee find its seed?")
+    assert codes([framed, other], held_out=[held]) == ["D506", ""]
+
+
 def test_the_same_question_about_another_text_is_another_sample():
     a = sample("Write a headline.", context="The pool is closed.")
     b = sample("Write a headline.", context="The library is open.")

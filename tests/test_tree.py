@@ -61,6 +61,39 @@ def test_values_are_those_of_the_safe_loader(seed):
     assert not report.diagnostics
 
 
+TAGS = "timestamp bool int float null str binary omap pairs set map seq merge value x".split()
+ODD = [
+    "x",
+    "''",
+    "1",
+    "0x",
+    "-",
+    ".",
+    "1:x",
+    "~",
+    "x: 1",
+    "[[a]]",
+    "{a: 1}",
+    "2001-99-99",
+    "=",
+    "<<",
+]
+
+
+def some_tagged(draw):
+    return draw.choice(["", *(f"!!{tag} " for tag in TAGS)]) + draw.choice(ODD)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_tag_is_an_exception(seed):
+    draw = random.Random(f"{os.environ['TRIVIUM_TEST_SEED']}-{seed}")
+    for _ in range(100):
+        key = draw.choice([f"? {some_tagged(draw)}\n", "a"])
+        tree, report = parsed(f"{key}: {some_tagged(draw)}\n")
+        assert tree or report.errors
+        assert {d.code.id for d in report.diagnostics} <= {"S001", "S007", "S008"}
+
+
 def test_merged_keys_do_not_repeat():
     text = "base: &b {a: 1, c: 2}\nmore: {<<: *b, a: 3}\n"
     tree, report = parsed(text)
@@ -78,6 +111,13 @@ def test_merged_keys_do_not_repeat():
         ("a: 2023-02-30\n", ("S001", 1, 4)),
         ("a: !!python/object:os.system x\n", ("S001", 1, 4)),
         ("? [a]\n: b\n", ("S001", 1, 3)),
+        ("a: !!timestamp x\n", ("S001", 1, 4)),
+        ("a: !!bool maybe\n", ("S001", 1, 4)),
+        ("a: !!int ''\n", ("S001", 1, 4)),
+        ("a: !!omap x\n", ("S001", 1, 4)),
+        ("!!set x: 1\n", ("S001", 1, 1)),
+        ("a: 0x" + "f" * 6000 + "\n", ("S001", 1, 4)),
+        ("a: 1" + ":1" * 3000 + "\n", ("S001", 1, 4)),
         ("a: *b\n", ("S001", 1, 4)),
         ("a: 1\na: 2\n", ("S002", 2, 1)),
         (b"a: caf\xe9\n", ("S005", 1, 7)),
@@ -97,6 +137,8 @@ def test_what_is_wrong_with_a_text(text, expected):
     "text",
     [
         "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{f'*a{i - 1}, ' * 9}]\n" for i in range(1, 12)),
+        "a0: &a0 {}\n"
+        + "".join(f"a{i}: &a{i} {{<<: [{f'*a{i - 1}, ' * 12}]}}\n" for i in range(1, 10)),
         "[" * 100_000,
         "a: " + "x" * 6_000_000,
     ],

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jsonschema import Draft202012Validator
+
 from compiler.codes import F605, F606, F607
 from compiler.diagnostics import Account, Report, Span
+from compiler.schema import load
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -95,6 +98,20 @@ def read(folder: Path, report: Report) -> Build | None:
     return Build(fingerprint, *(part or () for part in parts))
 
 
+def read_json(path: Path, schema: str) -> dict[str, Any] | None:
+    """The mapping in `path`, {} where there is no file, None where it breaks `schemas/SCHEMA.json`.
+
+    Training wrote it, so a break is damage and no mistake to explain: the schema has no codes.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if Draft202012Validator(load(schema)).is_valid(found) else None
+
+
 _STEMS = ("phase1", "phase2", "validation", "heldout")
 
 
@@ -111,7 +128,7 @@ def _samples(path: Path, files: object, report: Report) -> tuple[Sample, ...] | 
         report.add(F605, message, hint="build it again; do not edit a build by hand")
         return None
     samples = []
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
         if not line.strip():
             continue
         try:

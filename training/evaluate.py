@@ -2,7 +2,7 @@
 
 A file of its own because the same questions go to every stage, in one way: greedy answers, compared
 as SQuAD does (Rajpurkar et al. 2016, arXiv:1606.05250), and the loss of the reference answer. The
-"trained" set is what the student was taught, the "validation" set are samples kept aside, the
+"trained" set is what the student was taught, the "validation" set are samples kept aside, in no phase, the
 "heldout" set are people's questions that are in no sample.
 """
 
@@ -25,10 +25,8 @@ from compiler.diagnostics import Report, counted
 from training import student
 from training.data import IGNORED, Build, Sample, prompt_tokens, tokens_of
 from training.machine import settle, write_text
-from training.run import Run
+from training.run import EVALUATED, EVALUATION, Run
 
-RESULT = "evaluation.json"
-CACHE = "evaluated"
 PER_LEAF = 16
 BATCH = 64
 SETS = ("trained", "validation", "heldout")
@@ -87,9 +85,9 @@ def evaluate(build: Build, run: Run, report: Report, console: Console) -> dict[s
     for stage in run.stages:
         where = run.where(stage)
         key = _key(where, run.base, asked)
-        kept = run.folder / CACHE / f"{key}.json"
-        if kept.is_file():
-            given[stage] = [Answer(**one) for one in json.loads(kept.read_text("utf-8"))]
+        kept = run.folder / EVALUATED / f"{key}.json"
+        if answers := _kept(kept):
+            given[stage] = answers
             continue
         console.print(f"{stage}: {counted(len(asked), 'question')}")
         tokenizer = student.load_tokenizer(where, report)
@@ -101,8 +99,16 @@ def evaluate(build: Build, run: Run, report: Report, console: Console) -> dict[s
         kept.parent.mkdir(exist_ok=True)
         write_text(kept, json.dumps([asdict(one) for one in given[stage]], ensure_ascii=False))
     result = _result(run, sets, given)
-    write_text(run.folder / RESULT, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    write_text(run.folder / EVALUATION, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
+
+
+def _kept(path: Path) -> list[Answer]:
+    """The answers of an earlier evaluation; none where the file is not there, or damaged."""
+    try:
+        return [Answer(**one) for one in json.loads(path.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _key(where: str, base: str, asked: Iterable[Sample]) -> str:
@@ -236,7 +242,7 @@ def score(pairs: Sequence[tuple[Sample, Answer]]) -> dict[str, float]:
 
 _TITLES = {
     "trained": "trained facts",
-    "validation": "samples kept aside: the same leaves, other wordings",
+    "validation": "samples kept aside: the same leaves, in no phase",
     "heldout": "held-out questions",
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 from rapidfuzz import process
 
 from compiler import schema
-from compiler.codes import F601, F603, F604
+from compiler.codes import F601, F603, F604, S006, S007
 from compiler.diagnostics import Note, Report
 from compiler.source import SourceFile
 from compiler.tree import Tree, parse
@@ -110,11 +110,22 @@ def read(name: str, report: Report) -> Recipe | None:
         hint = f"{guess}built-in recipes: {listed}; or give the path of a YAML file"
         report.add(F604, f"no recipe is named `{name}`", hint=hint)
         return None
-    tree = parse(SourceFile(shown, path.read_bytes()), report)
+    tree = _parsed(SourceFile(shown, path.read_bytes()), report)
     if tree is None or not schema.validate(tree, "recipe", schema.RECIPE, report):
         return None
     assert isinstance(tree.value, dict)
     return _typed(tree.value) if _sound(tree, tree.value, report) else None
+
+
+def _parsed(file: SourceFile, report: Report) -> Tree | None:
+    """The tree of a recipe; what `parse` would say of a leaf's keys is said of a recipe's."""
+    found = Report(texts=report.texts)
+    tree = parse(file, found)
+    for one in found.diagnostics:
+        code = {S006: F601, S007: F603}.get(one.code)
+        hint = "start it with `student:`, `method:` and `phases:`" if code else one.hint
+        report.add(code or one.code, one.message, one.span, hint, one.notes)
+    return None if found.errors else tree
 
 
 def _sound(tree: Tree, value: dict[str, Any], report: Report) -> bool:

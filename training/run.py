@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from compiler.codes import E701, F608
+from compiler.codes import E701, F608, F612
 from compiler.diagnostics import Report, counted
-from training.data import Build, Sequences, encode, select
+from training.data import Build, Sequences, encode, read_json, select
 from training.machine import settle, whole_folder, write_text
 from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
 
@@ -28,6 +28,8 @@ RUN = "run.json"
 STAGE = "stage.json"
 WORK = "work"
 MERGED = "merged"
+EVALUATION = "evaluation.json"
+EVALUATED = "evaluated"  # answers, by the weights that gave them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,6 @@ class Run:
     base: str
     stages: tuple[str, ...]
     fingerprint: str
-    max_length: int
     threads: int
 
     def where(self, stage: str) -> str:
@@ -69,24 +70,68 @@ def stages(recipe: Recipe, build: Build) -> tuple[Stage, ...]:
     return tuple(found)
 
 
+def difference(out: Path, build: Build, recipe: Recipe) -> str:
+    """Why the run in `out` cannot go on with these: "another build" or "another recipe"; else ""."""
+    found = read_json(out / RUN, "run")
+    if not found:
+        return ""
+    if found["fingerprint"] != build.fingerprint:
+        return "another build"
+    same = _identity(found["recipe"]) == _identity(recipe.as_json())
+    return "" if same else "another recipe"
+
+
+def may_use(out: Path, recipe: Recipe, report: Report) -> bool:
+    """Whether a run of `recipe` takes nothing of others in `out`; F612 where it would."""
+    found = read_json(out / RUN, "run")
+    hint = "name a new or an empty folder with `--out`"
+    if found is None:
+        report.add(F612, f"`{out / RUN}` is not the record of a run", hint=hint)
+        return False
+    foreign = sorted({*_NAMES, *_phases(recipe.as_json())} - _made(found))
+    taken = [name for name in foreign if (out / name).exists()]
+    if taken:
+        names = ", ".join(f"`{name}`" for name in taken)
+        report.add(F612, f"`{out}` holds {names}, which no run of ours made", hint=hint)
+    return not taken
+
+
 def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Report) -> bool:
-    """Makes `out` ready to start or to go on; F608 where it holds another run."""
-    asked = {"fingerprint": build.fingerprint, "recipe": recipe.as_json()}
-    found = _read(out / RUN)
+    """Makes `out` ready to start or to go on; deletes what our earlier run made, where `fresh`.
+
+    F608 where it holds another run, F612 where it holds what is not ours.
+    """
+    what = "" if fresh else difference(out, build, recipe)
+    if what:
+        hint = "start over with `--fresh`, or name another folder with `--out`"
+        report.add(F608, f"`{out}` holds a run of {what}", hint=hint)
+        return False
+    if not may_use(out, recipe, report):
+        return False
+    found = read_json(out / RUN, "run") or {}
     if found and not fresh:
-        for part, wanted in asked.items():
-            if _identity(found.get(part)) != _identity(wanted):
-                what = "another build" if part == "fingerprint" else "another recipe"
-                hint = "start over with `--fresh`, or name another folder with `--out`"
-                report.add(F608, f"`{out}` holds a run of {what}", hint=hint)
-                return False
         return True
-    for name in [BASE, CONTROL, MERGED, WORK, *_stage_names(found), *_stage_names(asked)]:
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / "evaluation.json").unlink(missing_ok=True)
+    for name in sorted(_made(found)):
+        if (out / name).is_dir():
+            shutil.rmtree(out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / RUN, json.dumps({**asked, "stages": []}, indent=1) + "\n")
+    run = {"fingerprint": build.fingerprint, "recipe": recipe.as_json(), "stages": []}
+    write_text(out / RUN, json.dumps(run, indent=1) + "\n")
     return True
+
+
+_NAMES = (BASE, CONTROL, MERGED, WORK, EVALUATION, EVALUATED)
+
+
+def _made(run: Mapping[str, Any]) -> set[str]:
+    """The names that a run may have made in its folder; none where there is no run."""
+    return {*_NAMES, *_phases(run["recipe"])} if run else set()
+
+
+def _phases(recipe: Mapping[str, Any]) -> list[str]:
+    return [phase["name"] for phase in recipe.get("phases", ())]
 
 
 _FREE = ("threads", "checkpoint_seconds", "control", "merge")
@@ -104,14 +149,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _stage_names(run: Mapping[str, object]) -> list[str]:
-    """The folders of a run's phases; a name that could lead out of the folder is not taken."""
-    recipe = run.get("recipe")
-    phases = recipe.get("phases", ()) if isinstance(recipe, dict) else ()
-    names = [str(phase.get("name")) for phase in phases if isinstance(phase, dict)]
-    return [name for name in names if re.fullmatch(r"[a-z][a-z0-9-]*", name)]
 
 
 def plan(build: Build, recipe: Recipe, report: Report) -> list[str]:
@@ -243,10 +280,12 @@ def _record(build: Build, recipe: Recipe, out: Path) -> None:
 
 def find(folder: Path, report: Report) -> Run | None:
     """The trained student in `folder`; E701 where there is none."""
-    found = _read(folder / RUN)
-    names = [
-        str(s["stage"]) for s in found.get("stages", ()) if (folder / str(s["stage"])).is_dir()
-    ]
+    found = read_json(folder / RUN, "run")
+    if found is None:
+        hint = "train again, into another folder"
+        report.add(E701, f"`{folder / RUN}` is not the record of a run", hint=hint)
+        return None
+    names = [s["stage"] for s in found.get("stages", ()) if (folder / s["stage"]).is_dir()]
     if not names:
         report.add(E701, f"`{folder}` holds no trained student", hint="run `trivium train` first")
         return None
@@ -255,7 +294,6 @@ def find(folder: Path, report: Report) -> Run | None:
         folder,
         recipe["student"].get("model", str(folder / BASE)),
         (BASE, *names),
-        str(found["fingerprint"]),
-        int(recipe["max_length"]),
-        int(recipe["threads"]),
+        found["fingerprint"],
+        recipe["threads"],
     )

@@ -7,14 +7,16 @@ clean, 1 errors, 2 usage, 3 our bug.
 
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from compiler.codes import B902
+from compiler.codes import B902, B903, Code
 from compiler.diagnostics import RENDERERS, OpenAccountError, Report, clean
 from compiler.source import BRANCHES
 
@@ -103,18 +105,27 @@ def guarded(app: typer.Typer) -> NoReturn:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except (OSError, sqlite3.Error) as wrong:
+        if os.environ.get("TRIVIUM_DEBUG"):
+            raise
+        _last_words(B903, wrong, "look at the path, its permissions and the space left")
+        sys.exit(1)
     except Exception as wrong:
         if os.environ.get("TRIVIUM_DEBUG"):
             raise
-        said = " ".join(str(wrong).split())
         code = wrong.code if isinstance(wrong, OpenAccountError) else B902
-        sys.stderr.write(
-            f"error[{code.id}] {code.name}: {type(wrong).__name__}: {clean(said)[:300]}\n"
-            "   = help: this is our bug; please report it to the project with the command and the"
-            " traceback that TRIVIUM_DEBUG=1 shows\n"
-        )
+        hint = "this is our bug; please report it to the project with the command and the"
+        _last_words(code, wrong, f"{hint} traceback that TRIVIUM_DEBUG=1 shows")
         sys.exit(3)
     sys.exit(0)
+
+
+def _last_words(code: Code, wrong: Exception, hint: str) -> None:
+    said = clean(" ".join(str(wrong).split()))[:300]
+    with suppress(OSError):
+        sys.stderr.write(
+            f"error[{code.id}] {code.name}: {type(wrong).__name__}: {said}\n   = help: {hint}\n"
+        )
 
 
 def _from_here(root: Path) -> str:
@@ -139,7 +150,7 @@ def print_table(
             cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        typer.echo("  ".join(cells).rstrip())
+        typer.echo(clean("  ".join(cells).rstrip()))
 
 
 _COLOURS = (

@@ -10,7 +10,7 @@ import typer
 
 from compiler.cli.base import BUILD, TaxonomyOption, finish, print_table, taxonomy_folder
 from compiler.codes import E703, F605, M303
-from compiler.diagnostics import Report, Span, counted
+from compiler.diagnostics import Report, Span, clean, counted
 
 if TYPE_CHECKING:
     from compiler.curriculum import TeacherSpec
@@ -56,8 +56,10 @@ def plan(
     if model is None:
         finish(report, "human", root)
         return
+    if not model.model:
+        asyncio.run(_connect(model))
     with Journal(home() / "journal.sqlite") as journal:
-        made = make_plan(program.units, program.pipelines, model.model, journal)
+        made = make_plan(program.units, program.pipelines, model, journal)
     names = [
         "chunks",
         "units",
@@ -69,6 +71,8 @@ def plan(
     ]
     rows = [[line.leaf, *(f"{getattr(line, n):,}" for n in names)] for line in made.lines]
     rows.append(["all leaves", *(f"{made.total(n):,}" for n in names)])
+    if not model.model:
+        rows = [[*row[:-1], "?"] for row in rows]
     print_table(
         ["leaf", "chunks", "units", "samples", "calls", "prompt tok.", "reply tok.", "journaled"],
         rows,
@@ -79,7 +83,7 @@ def plan(
         "for several of them, and each is then judged. Tokens are estimates without a\n"
         "tokenizer, and a ceiling: what a judge turns down is asked no further. `journaled`\n"
         "counts the units whose first question is answered already.\n"
-        f"teacher: {model.model or spec.url}"
+        f"teacher: {model.model or f'{spec.url}, which did not say what it serves'}"
     )
     finish(report, "human", root)
 
@@ -111,6 +115,7 @@ def compile_into(
     judge = asked if judging in (None, spec) else _teacher(judging, root, report)
     if asked is None or judge is None:
         return False
+    _test_writable(out)
     try:
         product, tally = asyncio.run(_expand(program, asked, judge, report))
     except KeyboardInterrupt:
@@ -125,11 +130,33 @@ def compile_into(
         f"asked {counted(tally.asked, 'question')}; "
         f"{counted(tally.journaled, 'answer')} came from the journal"
     )
+    if tally.prompt_tokens or tally.completion_tokens:
+        typer.echo(
+            f"tokens of what was asked: {tally.prompt_tokens:,} of prompts, "
+            f"{tally.completion_tokens:,} of replies"
+        )
     if asked.model.startswith("extractive"):
         typer.echo(f"note: {NOTICE}")
     _print_books(manifest)
     typer.echo(f"written to {out}")
     return True
+
+
+def _test_writable(out: Path) -> None:
+    """Raises OSError where the build could not be written, before anything is asked."""
+    place = out.resolve()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise NotADirectoryError(f"`{place}` is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"`{place}` cannot be written to")
+
+
+async def _connect(teacher: "Teacher") -> None:
+    """Lets an endpoint name the model that it serves; it may be away."""
+    await teacher.open()
+    await teacher.close()
 
 
 async def _expand(
@@ -201,7 +228,8 @@ def _print_books(manifest: Mapping[str, Any]) -> None:
     typer.echo(f"sift takes what expand kept and {counted(human, 'human seed example')}")
     skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
     for leaf in skipped:
-        typer.echo(f"skipped {leaf['leaf']}: {leaf['skipped']} {CATALOGUE[leaf['skipped']].name}")
+        code = CATALOGUE[leaf["skipped"]]
+        typer.echo(clean(f"skipped {leaf['leaf']}: {code}"))
     files = manifest["files"]
     replay = files["phase2.jsonl"].get("replay", 0)
     typer.echo(
@@ -217,7 +245,6 @@ def show(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The build folder.")] = BUILD,
 ) -> None:
     """Tell the whole story of one sample."""
-    from compiler.diagnostics import clean
     from compiler.journal import Journal
     from compiler.story import find, tell
 

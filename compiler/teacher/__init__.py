@@ -19,7 +19,7 @@ class Request:
     """One question to a teacher. `index` tells repeats of the same messages apart.
 
     `stage`, `writes`, `many` and `columns` are for teachers that work by rule; an endpoint sees the
-    messages only, and the journal's key holds no column.
+    messages only, and its journal key holds nothing else.
     """
 
     messages: tuple[Message, ...]
@@ -56,6 +56,10 @@ class Teacher(Protocol):
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether it answers from columns, not from prose; such an answer is always the same."""
 
     @property
     def in_flight(self) -> int:

@@ -32,6 +32,7 @@ class Extractive:
     """The embedded default."""
 
     in_flight = 16
+    by_rule = True
 
     def __init__(self) -> None:
         self.model = f"extractive@{_version()}"

@@ -26,6 +26,8 @@ _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 class OpenAI:
     """One chat-completions endpoint."""
 
+    by_rule = False
+
     def __init__(self, spec: TeacherSpec) -> None:
         self.url = spec.url
         self.model = spec.model
@@ -50,7 +52,10 @@ class OpenAI:
         served = answer.get("data")
         if not isinstance(served, list) or not served:
             return Failure(R403, f"`{self.url}/models` lists no model; name one with `#MODEL`")
-        self.model = str(served[0].get("id"))
+        first = served[0]
+        if not isinstance(first, Mapping) or not isinstance(first.get("id"), str):
+            return Failure(R403, f"`{self.url}/models` names no model; name one with `#MODEL`")
+        self.model = first["id"]
         return None
 
     async def close(self) -> None:
@@ -67,19 +72,7 @@ class OpenAI:
         answer = await self._send("POST", "/chat/completions", body)
         if isinstance(answer, Failure):
             return answer
-        try:
-            choice = answer["choices"][0]  # type: ignore[index]
-            text = choice["message"]["content"]
-            usage = answer.get("usage") or {}
-            assert isinstance(usage, Mapping)
-            return Reply(
-                text if isinstance(text, str) else "",
-                str(choice.get("finish_reason") or "stop"),
-                int(usage.get("prompt_tokens") or 0),
-                int(usage.get("completion_tokens") or 0),
-            )
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as wrong:
-            return Failure(R403, f"the answer holds no message ({wrong!r})")
+        return _reply(answer)
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, object] | None, tries: int = TRIES
@@ -103,11 +96,50 @@ class OpenAI:
                     wait = _asked_wait(answer.headers.get("Retry-After")) or wait
             except (aiohttp.ClientError, TimeoutError, OSError) as wrong:
                 failure = Failure(R401, f"`{self.url}` did not answer: {_reason(wrong)}")
-            except ValueError as wrong:
+            except (ValueError, RecursionError) as wrong:
                 failure = Failure(R403, f"the answer is not JSON: {wrong}")
             if attempt + 1 < tries:
                 await asyncio.sleep(wait)
         return failure
+
+
+def _reply(answer: Mapping[str, object]) -> Reply | Failure:
+    """The first choice's text, whatever else a server puts around it."""
+    choices = answer.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
+        return Failure(R403, "the answer holds no message")
+    finish = choice.get("finish_reason")
+    finish = finish if isinstance(finish, str) else "stop"
+    text = _text(message.get("content"))
+    if text is None:
+        if finish != "length":
+            return Failure(R403, "the message holds no text")
+        text = ""
+    usage = answer.get("usage")
+    counts = usage if isinstance(usage, Mapping) else {}
+    return Reply(
+        text.encode("utf-8", "replace").decode(),
+        finish,
+        _tokens(counts.get("prompt_tokens")),
+        _tokens(counts.get("completion_tokens")),
+    )
+
+
+def _text(content: object) -> str | None:
+    """A message's text: a string, or the text parts of a list; None where there is none."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        if parts and all(isinstance(part, str) for part in parts):
+            return "".join(str(part) for part in parts)
+    return None
+
+
+def _tokens(count: object) -> int:
+    return count if isinstance(count, int) and 0 <= count < 2**31 else 0
 
 
 def _reason(wrong: Exception) -> str:

@@ -35,6 +35,7 @@ class Scripted:
     """Answers by the first line that fits."""
 
     in_flight = 8
+    by_rule = True
 
     def __init__(self, lines: Sequence[Line], name: str = "scripted") -> None:
         self.lines = tuple(lines)

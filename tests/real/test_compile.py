@@ -30,6 +30,12 @@ def test_check_plan_and_compile(revision, taxonomy, mirrored, tmp_path, monkeypa
             *(("--out", tmp_path / "build") if command == "compile" else ()),
         )
         assert " 0 errors" in output
+    again = trivium(
+        "compile", "--taxonomy", taxonomy, "--at", revision, "--out", tmp_path / "again"
+    )
+    assert again.startswith("asked 0 questions")
+    for file in (tmp_path / "build").iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
     manifest = json.loads((tmp_path / "build/manifest.json").read_text())
     assert len(manifest["leaves"]) >= 16
     for leaf in manifest["leaves"]:
