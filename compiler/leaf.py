@@ -181,17 +181,21 @@ def words(text: str) -> list[str]:
 def hold_out_copies(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
     """Holds out every seed that asks what a held-out seed of any leaf asks.
 
-    Otherwise a question of the evaluation would stand in a prompt, copied from another leaf.
+    Otherwise a question of the evaluation would stand in a prompt, copied from another seed. A leaf
+    that asks one question only, such as for a joke, keeps it to itself: nothing of it is held out.
     """
     known = tuple(leaves)
-    asked = {_asks(leaf, seed) for leaf in known for seed in leaf.seeds if seed.held_out}
+    single = {leaf.path for leaf in known if len({_asks(leaf, s) for s in leaf.seeds}) == 1}
+    asked = {
+        _asks(leaf, seed)
+        for leaf in known
+        for seed in leaf.seeds
+        if seed.held_out and leaf.path not in single
+    }
     return tuple(
         replace(
             leaf,
-            seeds=tuple(
-                replace(seed, held_out=seed.held_out or _asks(leaf, seed) in asked)
-                for seed in leaf.seeds
-            ),
+            seeds=tuple(replace(s, held_out=_asks(leaf, s) in asked) for s in leaf.seeds),
         )
         for leaf in known
     )

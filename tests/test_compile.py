@@ -210,6 +210,23 @@ def test_a_copy_of_a_held_out_question_is_held_out_too(taxonomy, monkeypatch):
     assert "opposite of the word near" in samples
 
 
+def test_a_leaf_that_asks_one_question_only_is_not_barren(taxonomy):
+    jokes = [{"question": "Tell a joke.", "answer": f"A smith enters bar {i}."} for i in range(5)]
+    write(
+        taxonomy / "compositional_skills/jokes",
+        {
+            "version": 3,
+            "created_by": "me",
+            "task_description": "Tell jokes.",
+            "seed_examples": jokes,
+        },
+    )
+    trivium("compile", "--out", "a")
+    made = [s for s in lines("a", "samples.jsonl") if s["leaf"].endswith("jokes")]
+    assert {s["origin"]["kind"] for s in made} == {"seed", "synthetic"}
+    assert "Tell a joke" not in str(lines("a", "heldout.jsonl"))
+
+
 def test_every_sample_leads_to_its_leaf_and_its_document(taxonomy):
     trivium("compile", "--out", "a")
     text = (taxonomy / "documents/forge.md").read_text()

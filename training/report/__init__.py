@@ -22,10 +22,13 @@ import jinja2
 from markupsafe import Markup
 
 from compiler import __version__
-from compiler.codes import CATALOGUE
+from compiler.codes import CATALOGUE, E701, E704, F605, Code
+from compiler.diagnostics import Report, Span
+from training.data import read_json
 from training.machine import write_text
 from training.recipe import BASE, CONTROL
 from training.report import plots
+from training.run import EVALUATION, RUN
 
 PAGE = Path(__file__).parent
 LISTED, ANSWERED, PLOTTED = 300, 12, 60  # samples or drops, questions, leaves on the page
@@ -43,8 +46,24 @@ class Stage:
     role: str
 
 
-def write(build: Path, student: Path | None, out: Path) -> Path:
-    """Writes the page to `out` and returns it; same input, same bytes."""
+class _DamagedError(Exception):
+    """A file that one of our commands wrote, and something else has changed or cut."""
+
+    def __init__(self, code: Code, place: Span, hint: str) -> None:
+        super().__init__(place.path)
+        self.code, self.place, self.hint = code, place, hint
+
+
+def write(build: Path, student: Path | None, out: Path, report: Report) -> bool:
+    """Writes the page to `out`; same input, same bytes. False where a file of the input is damaged.
+
+    Damaged is F605 for the build's files, E701 and E704 for the student's.
+    """
+    try:
+        content = _content(build, student)
+    except _DamagedError as found:
+        report.add(found.code, "the file is damaged", found.place, found.hint)
+        return False
     script = (PAGE / "page.js").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
@@ -62,7 +81,7 @@ def write(build: Path, student: Path | None, out: Path) -> Path:
         "path": path,
     }
     text = environment.get_template("report.html.j2").render(
-        _content(build, student),
+        content,
         version=__version__,
         style=Markup((PAGE / "page.css").read_text("utf-8")),
         script=Markup(script),
@@ -71,14 +90,15 @@ def write(build: Path, student: Path | None, out: Path) -> Path:
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, text.encode("utf-8", "replace").decode())  # a lone surrogate is no text
-    return out
+    return True
 
 
 def _content(build: Path, student: Path | None) -> Json:
-    manifest = _json(build / "manifest.json")
-    run = _json(student / "run.json") if student else {}
-    evaluation = _json(student / "evaluation.json") if student else {}
+    manifest = _json(build / "manifest.json", F605, "build it again")
+    run = _json(student / RUN, E701, "train again, into another folder") if student else {}
+    evaluation = _json(student / EVALUATION, E704, "run `trivium evaluate` again") if student else {}
     leaves, sizes = manifest["leaves"], manifest["files"]
+    _test_unchanged(build, sizes)
     phase1 = {sample["leaf"] for sample in _lines(build / "phase1.jsonl")}
     stages = _stages(evaluation.get("stages", ()))
     samples, drops = (_few(build / f"{name}.jsonl") for name in ("samples", "drops"))
@@ -114,19 +134,36 @@ def _content(build: Path, student: Path | None) -> Json:
     }
 
 
-def _json(path: Path) -> Json:
+def _json(path: Path, code: Code, hint: str) -> Json:
     """The mapping in `path`; an empty one where there is no such file."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    found = read_json(path, path.stem)
+    if found is None:
+        raise _DamagedError(code, Span(str(path)), hint)
+    return found
 
 
-def _lines(path: Path) -> Iterator[Json]:
-    if path.is_file():
-        with path.open(encoding="utf-8") as file:
-            yield from (json.loads(line) for line in file if line.strip())
+def _lines(path: Path, code: Code = F605, hint: str = "build it again") -> Iterator[Json]:
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                found = json.loads(line) if line.strip() else {}
+            except ValueError:
+                found = None
+            if not isinstance(found, dict):
+                raise _DamagedError(code, Span(str(path), number), hint)
+            if found:
+                yield found
+
+
+def _test_unchanged(build: Path, files: Mapping[str, Json]) -> None:
+    """Looks at what only this page reads; the phase files are looked at with the build."""
+    for name in ("samples.jsonl", "drops.jsonl"):
+        path, wanted = build / name, files[name].get("sha256")
+        data = path.read_bytes() if path.is_file() else b""
+        if wanted and hashlib.sha256(data).hexdigest() != wanted:
+            raise _DamagedError(F605, Span(str(path)), "build it again")
 
 
 def _few(path: Path) -> list[Json]:
@@ -303,8 +340,13 @@ def _log(student: Path, stage: str) -> plots.Log:
     """Tokens and loss of every step of a stage that has both."""
     if not re.fullmatch(r"[a-z][a-z0-9-]*", stage):  # it names a folder
         return []
-    rows = [(row["tokens"], row["loss"]) for row in _lines(student / stage / "log.jsonl")]
-    return [(tokens, loss) for tokens, loss in rows if math.isfinite(loss) and loss > 0]
+    lines = _lines(student / stage / "log.jsonl", E701, "train again, with `--fresh`")
+    rows = [(row.get("tokens"), row.get("loss")) for row in lines]
+    return [
+        (tokens, loss)
+        for tokens, loss in rows
+        if isinstance(tokens, int) and isinstance(loss, int | float) and 0 < loss < math.inf
+    ]
 
 
 # The lists that the page's script filters
