@@ -34,6 +34,7 @@ def plain(text):
         ("see [the page][p] and [this]\n\n[p]: http://x.org\n", "see the page and [this]\n"),
         ("<https://a.org/b>", "https://a.org/b\n"),
         ("`a[0](b)` and\n```\n[x](y)\n```\n[x](y)", "`a[0](b)` and\n```\n[x](y)\n```\nx\n"),
+        ("an [a\\]b](c), a \\[d](e), a [f]( g  'h i' )", "an a\\]b, a \\[d](e), a f\n"),
         ("a list [ ] and (b)", "a list [ ] and (b)\n"),
         (" \n\t\n", ""),
     ],
@@ -45,6 +46,41 @@ def test_normalise(before, after):
 
 def test_bytes_that_are_not_utf8_are_marked():
     assert normalise(b"caf\xe9 ok") == "caf\ufffd ok\n"
+
+
+HOSTILE = {
+    "spaces": lambda n: "a" + " " * n + "b",
+    "escaped brackets": lambda n: "[\\" * n,
+    "an open target": lambda n: "[a](" + " " * n,
+    "a target of two words": lambda n: "[a](x" + " " * n + "y",
+    "a title and more": lambda n: '[a](x "t"' + " " * n + "y",
+    "open titles": lambda n: "[a](x 'y [a](x \"y " * n,
+    "an open definition": lambda n: "[a]: x" + " " * n + "y",
+    "brackets in the target": lambda n: "[a](x" + "(c)" * n + " y",
+    "an open image": lambda n: "![" + "\\]" * n,
+    "open code": lambda n: "``" + " x" * n,
+    "front matter without an end": lambda n: "---\na:" + "--- " * n,
+    "marks out of order": lambda n: "a" + "\u0301\u0316" * n,
+    "a heading of hashes": lambda n: "# " + "# " * n + "x",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_takes_linear_time(name):
+    text = HOSTILE[name](200_000)
+    start = time.perf_counter()
+    assert chunk(document(normalise(text.encode())), 500)
+    assert time.perf_counter() - start < 4
+
+
+def test_marks_are_put_in_order_where_they_are_writing():
+    assert plain("e\u0301\u0316 …") == "\u00e9\u0316 …\n"
+
+
+@pytest.mark.parametrize("line", ["# C sharp", "# C sharp #", "#  C sharp ## "])
+def test_a_heading_closes_with_hashes_or_without(line):
+    (piece,) = chunk(document(f"{line}\n"), 100)
+    assert piece.headings == ("C sharp",)
 
 
 @pytest.mark.parametrize(

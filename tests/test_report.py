@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 import jinja2
 import pytest
 
+from compiler.diagnostics import Report
 from training import report
 from training.report import plots
 
@@ -173,7 +174,7 @@ def make_student(build, folder, seed=0, steps=300):
             {"stage": stage, "steps": count, "tokens": 509 * count, "seconds": count * 0.07}
         )
         done[-1] |= {"loss": log[-1]["loss"], "why": "loss", "samples": account}
-    recipe = {"student": student, "phases": phases}
+    recipe = {"student": student, "phases": phases, "threads": 1}
     dump(folder / "run.json", {"fingerprint": fingerprint, "recipe": recipe, "stages": done})
     return folder
 
@@ -242,7 +243,13 @@ def seed():
 
 
 def page_of(build, student, out):
-    return Page(report.write(build, student, out).read_text("utf-8"))
+    return Page(written(build, student, out).read_text("utf-8"))
+
+
+def written(build, student, out):
+    found = Report()
+    assert report.write(build, student, out, found), found.diagnostics
+    return out
 
 
 def test_the_scores_are_those_of_the_evaluation(build, student, tmp_path):
@@ -349,8 +356,8 @@ def test_every_plot_says_what_it_shows(build, student, tmp_path):
 
 
 def test_same_input_same_bytes_and_no_path(build, student, tmp_path):
-    first = report.write(build, student, tmp_path / "a.html").read_bytes()
-    assert first == report.write(build, student, tmp_path / "new" / "b.html").read_bytes()
+    first = written(build, student, tmp_path / "a.html").read_bytes()
+    assert first == written(build, student, tmp_path / "new" / "b.html").read_bytes()
     assert str(tmp_path).encode() not in first
 
 
@@ -362,6 +369,62 @@ def test_without_a_student(build, student, tmp_path):
     text = "".join(page_of(build, student, tmp_path / "r.html").text)
     assert "No student was evaluated" in text
     assert "Final loss" in text
+
+
+def damage(path, how):
+    text = path.read_text()
+    match how:
+        case "cut":
+            path.write_text(text[: len(text) // 2])
+        case "empty":
+            path.write_text("")
+        case "binary":
+            path.write_bytes(b"\xff\xfe\x00")
+        case "list":
+            path.write_text("[]\n")
+        case "other":
+            path.write_text('{"stages": 3, "leaves": [{}], "fingerprint": []}')
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "binary", "list", "other"])
+@pytest.mark.parametrize(
+    "name, code",
+    [
+        ("build/manifest.json", "F605"),
+        ("student/run.json", "E701"),
+        ("student/evaluation.json", "E704"),
+    ],
+)
+def test_a_damaged_file_is_named_and_nothing_is_written(build, student, tmp_path, name, code, how):
+    damage(tmp_path / name, how)
+    found = Report()
+    assert not report.write(build, student, tmp_path / "r.html", found)
+    (one,) = found.diagnostics
+    assert (one.code.id, one.span.path) == (code, str(tmp_path / name))
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_damaged_lines_are_named_with_their_place(build, student, tmp_path):
+    log = student / "phase2" / "log.jsonl"
+    with log.open("a") as file:
+        file.write('{"step": 3, "lo')
+    found = Report()
+    assert not report.write(build, student, tmp_path / "r.html", found)
+    (one,) = found.diagnostics
+    assert (one.code.id, one.span.line) == ("E701", len(log.read_text().split("\n")))
+
+
+def test_samples_that_the_manifest_does_not_describe(build, tmp_path):
+    path = build / "manifest.json"
+    manifest, samples = json.loads(path.read_text()), build / "samples.jsonl"
+    files = manifest["files"]
+    files["samples.jsonl"]["sha256"] = hashlib.sha256(samples.read_bytes()).hexdigest()
+    dump(path, manifest)
+    assert report.write(build, None, tmp_path / "r.html", Report())
+    samples.write_text(samples.read_text().replace("Which", "What", 1))
+    found = Report()
+    assert not report.write(build, None, tmp_path / "r.html", found)
+    assert [d.code.id for d in found.diagnostics] == ["F605"]
 
 
 def test_the_notices(build, student, tmp_path):

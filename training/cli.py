@@ -4,6 +4,7 @@ A file of its own, and the last, because it is the only one that knows of both. 
 prints what comes back; heavy libraries are imported inside the commands that need them.
 """
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 
 from compiler.cli import app, guarded
-from compiler.cli.base import BUILD, TaxonomyOption
+from compiler.cli.base import BUILD, TaxonomyOption, print_table, taxonomy_folder
 from compiler.cli.build import TeacherOption, compile
 from compiler.cli.check import check
 from compiler.codes import E702, E704, F608, F611
@@ -129,6 +130,8 @@ def chat(
     if found is None:
         _fail(report)
     known = found.stages
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a question in another encoding is still asked
     stage = stage or [name for name in known if name != recipes.CONTROL][-1]
     if stage not in known:
         raise typer.BadParameter(f"no stage `{stage}`; there are {', '.join(known)}")
@@ -142,7 +145,7 @@ def chat(
             _fail(report)
         before: Speaker | None = None
         shown = False
-        if sys.stdin.isatty():
+        if sys.stdin and not sys.stdin.closed and sys.stdin.isatty():
             typer.echo("ask; /before shows the untrained student too; Ctrl-D ends", err=True)
         while (line := _line()) is not None:
             if line == "/before":
@@ -164,9 +167,17 @@ def report(
             help="The folder of `trivium train`; else out/student, where there is one.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = REPORT,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", dir_okay=False, help="The page to write."),
+    ] = REPORT,
 ) -> None:
     """Write one HTML page on a build and its student."""
+    _write_page(build_folder, student, out)
+    typer.echo(out)
+
+
+def _write_page(build_folder: Path, student: Path | None, out: Path) -> None:
     report = Report()
     if data.read(build_folder, report) is None:
         _fail(report)
@@ -178,7 +189,8 @@ def report(
         student = STUDENT
     from training import report as pages
 
-    typer.echo(pages.write(build_folder, student, out))
+    pages.write(build_folder, student, out, report)
+    _finish(report)
 
 
 def whole_road(
@@ -191,44 +203,63 @@ def whole_road(
 ) -> None:
     """Check, compile, train, evaluate and report."""
     build, student, page = (out / path.relative_to("out") for path in (BUILD, STUDENT, REPORT))
-    root = taxonomy or (Path("taxonomy") if Path("taxonomy").is_dir() else TAXONOMY)
-    _head(1, "check", root)
+    report = Report()
+    chosen = recipes.read(recipe, report)
+    if chosen is None or not run.may_use(student, chosen, report):
+        _fail(report)
+    root = _taxonomy(taxonomy)
+    _head(1, f"check: {root}")
     check(taxonomy=root)
-    _head(2, "compile", build)
+    _head(2, f"compile: {build}")
     compile(taxonomy=root, out=build, teacher=teacher)
-    _head(3, "train", student)
-    train(build, student, recipe, fresh=_is_other_run(build, student, recipe))
-    _head(4, "evaluate", student)
+    _head(3, f"train: {student}")
+    if (made := data.read(build, report)) is None:
+        _fail(report)
+    if what := run.difference(student, made, chosen):
+        typer.echo(f"`{student}` holds a run of {what}: that one is deleted, to start over")
+    train(build, student, recipe, fresh=bool(what))
+    _head(4, f"evaluate: {student}")
     evaluate(build, student)
-    _head(5, "report", page)
-    report(build, student, page)
-    typer.echo(
-        f"""
-everything is in {out}
-  {build}   the curriculum: phase1.jsonl, phase2.jsonl, manifest.json, README.md
-  {student}   the student after each stage, its log and evaluation
-  {page}   the report; open it in a browser
-next: trivium chat --student {student}
-      trivium show ID --data {build}   (ids are in samples.jsonl)"""
+    _head(5, "report")
+    _write_page(build, student, page)
+    typer.echo()
+    print_table(
+        [f"everything is in {out}", ""],
+        [
+            [f"  {build}", "the curriculum: phase1.jsonl, phase2.jsonl, manifest.json, README.md"],
+            [f"  {student}", "the student after each stage, its log and evaluation"],
+            [f"  {page}", "the report; open it in a browser"],
+            ["next:", ""],
+            [f"  trivium chat --student {student}", "talk to the student"],
+            [
+                f"  trivium show ID --data {build}",
+                "the story of a sample; ids are in samples.jsonl",
+            ],
+        ],
+        left=(0, 1),
     )
 
 
-def _head(number: int, name: str, where: Path) -> None:
+def _head(number: int, what: str) -> None:
     """The line that a step of the road begins with."""
-    typer.echo(f"\n[{number}/5] {name}: {where}\n")
+    typer.echo(f"\n[{number}/5] {what}\n")
 
 
-def _is_other_run(build: Path, student: Path, recipe: str) -> bool:
-    """Whether `student` holds a run that this build or recipe cannot go on with."""
-    probe = Report()
-    chosen, made = recipes.read(recipe, probe), data.read(build, probe)
-    if chosen is None or made is None or not student.is_dir():
-        return False
-    return not run.open_run(student, made, chosen, False, probe)
+def _taxonomy(named: Path | None) -> Path:
+    """The taxonomy that every command would take here; where there is none, the shipped one."""
+    try:
+        return taxonomy_folder(named)
+    except typer.BadParameter:
+        if named is not None:
+            raise
+        typer.echo("no taxonomy here: the one that Trivium ships is taken")
+        return TAXONOMY
 
 
 def _line() -> str | None:
     """The next line of the standard input, or None at its end."""
+    if sys.stdin is None or sys.stdin.closed:
+        return None
     try:
         return input("> " if sys.stdin.isatty() else "").strip()
     except (EOFError, KeyboardInterrupt):

@@ -2,8 +2,8 @@
 
 A file of its own because the same questions go to every stage, in one way: greedy answers, compared
 as SQuAD does (Rajpurkar et al. 2016, arXiv:1606.05250), and the loss of the reference answer. The
-"trained" set is what the student was taught, the "validation" set are samples kept aside, in no phase, the
-"heldout" set are people's questions that are in no sample.
+"trained" set is what the student was taught, the "validation" set are samples that were kept aside
+and are in no phase, the "heldout" set are people's questions that are in no sample.
 """
 
 import hashlib

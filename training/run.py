@@ -6,7 +6,6 @@ on after any crash.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -71,7 +70,9 @@ def stages(recipe: Recipe, build: Build) -> tuple[Stage, ...]:
 
 
 def difference(out: Path, build: Build, recipe: Recipe) -> str:
-    """Why the run in `out` cannot go on with these: "another build" or "another recipe"; else ""."""
+    """What the run in `out` is of, where these cannot go on with it: "another build" or "another
+    recipe"; else an empty text.
+    """
     found = read_json(out / RUN, "run")
     if not found:
         return ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from compiler import __version__
 from compiler.codes import B902, B903, Code
 from compiler.diagnostics import RENDERERS, OpenAccountError, Report, clean
 from compiler.source import BRANCHES
@@ -28,7 +29,6 @@ BUILD = Path("out/build")
 
 app = typer.Typer(
     name="trivium",
-    help="A curriculum compiler for language models.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -64,9 +64,23 @@ FormatOption = Annotated[
 ]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"trivium {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
-    """Keeps `check` a command of its own even where it is the only one."""
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """A curriculum compiler for language models. `trivium run` shows the whole road.
+
+    Exit status: 0 clean, 1 errors, 2 usage, 3 a bug of ours.
+    """
 
 
 def taxonomy_folder(named: Path | None) -> Path:

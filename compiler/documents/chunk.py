@@ -14,7 +14,7 @@ from compiler.documents.fetch import Document
 _TOKEN = re.compile(
     r"[A-Za-z]{1,7}|[0-9]{1,3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W0-9A-Za-z_]{1,2}|[^\w\s]{1,3}|_"
 )
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?[ \t#]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*)|[ \t#]*$)")
 _UNDERLINE = re.compile(r" {0,3}(?:(=+)|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ROW = re.compile(r"\s*(?:\||[-*+•]\s|\d+[.)]\s|>)")
@@ -180,7 +180,7 @@ class _Found:
 def _heading(text: str, line: str, at: int, start: int, before: tuple[int, int]) -> _Found | None:
     """`line` starts at `at`, the open paragraph at `start`; `before` spans the line above."""
     if mark := _HEADING.match(line):
-        return _Found(len(mark[1]), (mark[2] or "").strip(), at)
+        return _Found(len(mark[1]), (mark[2] or "").rstrip(" \t#").strip(), at)
     under = _UNDERLINE.match(line)
     if under and start >= 0 and start == before[0] and not _ROW.match(text, *before):
         return _Found(1 if under[1] else 2, text[slice(*before)].strip(), start)

@@ -13,15 +13,19 @@ _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\n(?=[ \t]*(?:[\w.-]+:|#|---))(?:.*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
 )
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-_TARGET = r"\(\s*<?[^()\s]*(?:\([^()]*\)[^()\s]*)*>?(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)"
-_LABEL = r"\[(?P<label>(?:[^\[\]\\]|\\.){0,2000})\]"
+_TARGET = (
+    r"\(\s*+<?[^()\s]*+(?:\([^()]*+\)[^()\s]*+)*+>?"
+    r"(?:\s++(?:\"[^\"]*+\"|'[^']*+'))?\s*+\)"
+)
+_LABEL = r"(?<!\\)\[(?P<label>(?:[^\[\]\\]|\\.){0,2000}+)\]"
 _CODE = r"(?P<code>``[^\n]{1,2000}?``|`[^`\n]+`)"
 _IMAGE = re.compile(rf"{_CODE}|!{_LABEL}(?:{_TARGET}|\[[^\[\]]*\])|<img\b[^<>]*>")
 _LINK = re.compile(rf"{_CODE}|{_LABEL}{_TARGET}|<(?P<address>https?://[^<>\s]+)>")
 _DEFINITION = re.compile(
-    r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\S+[ \t]*(?:\"[^\"\n]*\")?[ \t]*$", re.M
+    r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\S+(?:[ \t]*+\"[^\"\n]*\")?[ \t]*+$", re.M
 )
 _REFERENCE = re.compile(rf"{_LABEL}\[(?P<name>[^\[\]]{{0,500}})\]")
+_MARKS = re.compile(r"([^\w\s\x00-\x7f]{31,})")
 _WORD = re.compile(r"\w+")
 
 
@@ -32,10 +36,10 @@ def normalise(data: bytes) -> str:
     trailing spaces go, and several empty lines become one. Fenced code keeps its inside.
     """
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = _composed(text).replace("\r\n", "\n").replace("\r", "\n")
     text = _FRONT_MATTER.sub("", text, count=1)
     text = "".join(part if fenced else _prose(part) for fenced, part in _fences(text))
-    text = re.sub(r"[ \t]+$", "", text, flags=re.M)
+    text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
     text = re.sub(r"\n{3,}", "\n\n", text).strip("\n")
     return text + "\n" if text.strip() else ""
 
@@ -43,6 +47,17 @@ def normalise(data: bytes) -> str:
 def words(text: str) -> list[str]:
     """The words of a text as they are compared: folded case, no punctuation or emphasis."""
     return _WORD.findall(text.replace("_", " ").casefold())
+
+
+def _composed(text: str) -> str:
+    """The text in form NFC; more than 30 marks in a row are left as they are.
+
+    They are no writing, and putting n marks in order takes n * n steps.
+    """
+    parts = _MARKS.split(text)
+    return "".join(
+        part if i % 2 else unicodedata.normalize("NFC", part) for i, part in enumerate(parts)
+    )
 
 
 def _fences(text: str) -> Iterator[tuple[bool, str]]:

@@ -116,6 +116,21 @@ def test_selection(build):
     assert len(stacked) == len({one.id for one in stacked})
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b"])
+def test_only_a_newline_ends_a_line(tmp_path, mark):
+    rows = [sample(f"Who{mark} came {i}?", "Ada.", "knowledge", "knowledge/x") for i in range(2)]
+    folder = write_build(tmp_path, rows, [], [])
+    path = folder / "phase1.jsonl"
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["phase1.jsonl"]["sha256"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    report = Report()
+    found = data.read(folder, report)
+    assert found, report.diagnostics
+    assert [one.question for one in found.phase1] == [f"Who{mark} came {i}?" for i in range(2)]
+
+
 @pytest.mark.parametrize("broken", ["no folder", "no file", "edited", "bad line", "bad manifest"])
 def test_a_folder_that_is_no_build(tmp_path, broken):
     folder = make_build(tmp_path / "build", places=2, skills=2)

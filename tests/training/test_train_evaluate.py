@@ -83,5 +83,10 @@ def test_evaluation_of_a_student(evaluation, build, trained, monkeypatch):
     def never(*_):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(evaluation, "ask", never)
+    with monkeypatch.context() as changed:
+        changed.setattr(evaluation, "ask", never)
+        assert evaluation.evaluate(build, found, Report(), Console(quiet=True)) == result
+    for kept in (trained / "evaluated").iterdir():
+        kept.write_text("[{")
+    (trained / "evaluation.json").write_text("")
     assert evaluation.evaluate(build, found, Report(), Console(quiet=True)) == result

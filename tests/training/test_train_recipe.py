@@ -65,6 +65,20 @@ def test_mistakes(tmp_path, old, new, expected):
     assert message in (None, found[0][2])
 
 
+@pytest.mark.parametrize("text", ["", "# later\n"])
+def test_an_empty_recipe_is_an_error(tmp_path, text):
+    assert findings(tmp_path, text) == [("F601", 1, "the file is empty")]
+
+
+def test_a_list_is_no_recipe(tmp_path):
+    found = findings(tmp_path, "- student: {model: x}\n")
+    assert found == [("F603", 1, "the file holds a list, not a mapping of keys")]
+
+
+def test_a_key_that_stands_twice_stops_a_recipe(tmp_path):
+    assert findings(tmp_path, TINY + "threads: 2\n")[0][:2] == ("S002", 8)
+
+
 def test_unknown_recipe_lists_the_known():
     report = Report()
     assert recipes.read("tiny-cup", report) is None

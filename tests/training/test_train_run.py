@@ -126,6 +126,75 @@ def test_another_build_or_recipe_is_refused(build, tiny, trained):
     assert run.open_run(trained, build, replace(tiny, control=True, threads=2), False, Report())
 
 
+def listing(folder):
+    return {p.relative_to(folder): p.is_file() and p.read_bytes() for p in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize(
+    "name", ["work/thesis.txt", "base/x", "phase1/x", "evaluation.json", "run.json"]
+)
+def test_what_is_not_ours_is_refused_and_stays(build, tiny, tmp_path, name, fresh):
+    out = tmp_path / "mine"
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    (out / name).write_text('{"name": "my run"}')
+    before, report = listing(out), Report()
+    assert not run.open_run(out, build, tiny, fresh, report)
+    assert [d.code.id for d in report.diagnostics] == ["F612"]
+    assert name.partition("/")[0] in report.diagnostics[0].message
+    assert listing(out) == before
+
+
+def test_what_is_not_ours_but_not_in_the_way_stays(build, tiny, tmp_path):
+    """The control of the test above: only the names that a run uses are refused."""
+    (tmp_path / "works").mkdir()
+    assert run.open_run(tmp_path, build, tiny, False, Report())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "works"]
+
+
+def test_fresh_takes_no_folder_that_the_earlier_run_did_not_make(build, tiny, tmp_path):
+    assert run.open_run(tmp_path, build, tiny, False, Report())
+    (tmp_path / "notes").mkdir()
+    other = replace(tiny, phases=(replace(tiny.phases[0], name="notes"),))
+    report = Report()
+    assert not run.open_run(tmp_path, build, other, True, report)
+    assert "`notes`" in report.diagnostics[0].message
+    (tmp_path / "notes").rmdir()
+    (tmp_path / "phase1").mkdir()
+    assert run.open_run(tmp_path, build, other, True, Report())
+    assert not (tmp_path / "phase1").exists()
+
+
+def test_to_ask_what_is_different_changes_nothing(build, tiny, tmp_path):
+    assert run.difference(tmp_path, build, tiny) == ""
+    assert run.open_run(tmp_path, build, tiny, False, Report())
+    (tmp_path / "base").mkdir()
+    before = listing(tmp_path)
+    assert run.difference(tmp_path, build, tiny) == ""
+    assert run.difference(tmp_path, build, replace(tiny, seed=9)) == "another recipe"
+    assert run.difference(tmp_path, replace(build, fingerprint="x"), tiny) == "another build"
+    assert listing(tmp_path) == before
+
+
+BROKEN = [
+    "",
+    "[]",
+    "{",
+    "\\",
+    '{"fingerprint": "x", "recipe": {}, "stages": [{"stage": "phase1"}]}',
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_damaged_record_is_no_student(tmp_path, text):
+    (tmp_path / "phase1").mkdir()
+    (tmp_path / "run.json").write_text(text)
+    report = Report()
+    assert run.find(tmp_path, report) is None
+    assert [d.code.id for d in report.diagnostics] == ["E701"]
+    assert "is not the record of a run" in report.diagnostics[0].message
+
+
 def test_fresh_starts_over(build, tiny, train_on):
     out = train_on(build, tiny, phases=tiny.phases[:1])
     (out / "mine.txt").write_text("kept")

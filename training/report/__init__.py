@@ -96,7 +96,9 @@ def write(build: Path, student: Path | None, out: Path, report: Report) -> bool:
 def _content(build: Path, student: Path | None) -> Json:
     manifest = _json(build / "manifest.json", F605, "build it again")
     run = _json(student / RUN, E701, "train again, into another folder") if student else {}
-    evaluation = _json(student / EVALUATION, E704, "run `trivium evaluate` again") if student else {}
+    evaluation = (
+        _json(student / EVALUATION, E704, "run `trivium evaluate` again") if student else {}
+    )
     leaves, sizes = manifest["leaves"], manifest["files"]
     _test_unchanged(build, sizes)
     phase1 = {sample["leaf"] for sample in _lines(build / "phase1.jsonl")}
@@ -161,9 +163,13 @@ def _test_unchanged(build: Path, files: Mapping[str, Json]) -> None:
     """Looks at what only this page reads; the phase files are looked at with the build."""
     for name in ("samples.jsonl", "drops.jsonl"):
         path, wanted = build / name, files[name].get("sha256")
-        data = path.read_bytes() if path.is_file() else b""
-        if wanted and hashlib.sha256(data).hexdigest() != wanted:
+        if wanted and (not path.is_file() or _sha256(path) != wanted):
             raise _DamagedError(F605, Span(str(path)), "build it again")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _few(path: Path) -> list[Json]:
