@@ -52,6 +52,7 @@ S005 = _error("S005", "not-utf8", "the file is not UTF-8 text")
 S006 = _warning("S006", "empty-file", "the file holds nothing")
 S007 = _error("S007", "not-a-mapping", "the top of the file is not a mapping of keys")
 S008 = _error("S008", "over-limit", "the file is larger or deeper than a leaf can be")
+S009 = _error("S009", "unreadable-file", "a leaf file or a folder of leaves cannot be read")
 
 # T: a leaf of the taxonomy
 T101 = _error("T101", "missing-key", "a required key is absent")

@@ -3,18 +3,19 @@
 A file of its own because `trivium check` is this and nothing more, and must start light.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from compiler.check import check
-from compiler.codes import S002, T108, T109, T110, T111, T112
-from compiler.curriculum import Curriculum
+from compiler.codes import S002, S009, T108, T109, T110, T111, T112
+from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
 from compiler.diagnostics import Report, Span
 from compiler.leaf import Leaf, Taxonomy, make_leaf
 from compiler.schema import LEAF, load, validate, versions
-from compiler.source import LEAF_NAME, Source, SourceFile, in_branch, leaf_files
+from compiler.source import LEAF_NAME, LINK, Source, SourceFile, in_branch, leaf_files, lost_leaves
 from compiler.tree import Tree, lint, parse
 
 
@@ -37,16 +38,77 @@ def read_taxonomy(source: Source, report: Report, only: Collection[str] | None =
     report.files = 0
     trees: dict[str, Tree] = {}
     leaves: list[Leaf] = []
-    for path in leaf_files(source) if only is None else _named(source, known, only, report):
+    every = leaf_files(source)
+    named = every if only is None else _named(source, known, only, report)
+    _say_lost(source, only, report)
+    for path in named:
         report.files += 1
-        tree = _read_tree(SourceFile(path, source.read(path)), report)
+        file = _read(source, path, report)
+        tree = _read_tree(file, report) if file else None
         if tree and not report.errors_at(path):
             trees[path] = tree
             leaves.append(make_leaf(tree, _attribution(source, known, path, report)))
     taxonomy = Taxonomy(source.revision, tuple(leaves))
-    check(taxonomy, trees, source, report)
+    others = _others(source, set(every).difference(named), leaves)
+    check(taxonomy, trees, source, report, others)
     broken = report.broken
     return Taxonomy(source.revision, tuple(leaf for leaf in leaves if leaf.file not in broken))
+
+
+def _others(source: Source, paths: Iterable[str], leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """The leaves of `paths` that may ask a question of `leaves`; what is wrong with them is not
+    said here.
+
+    Most files are told by their letters alone, since to parse them all takes long. An escape can
+    hide a letter.
+    """
+    asked = {_letters(seed.question) for leaf in leaves for seed in leaf.seeds}
+    for path in sorted(paths) if asked else ():
+        unsaid = Report()
+        file = _read(source, path, unsaid)
+        text = file.data.decode("utf-8", "replace") if file else ""
+        letters = _letters(text)
+        if not file or ("\\" not in text and not any(question in letters for question in asked)):
+            continue
+        tree = _read_tree(file, unsaid)
+        if tree and not unsaid.errors_at(path):
+            yield make_leaf(tree, None)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _read(source: Source, path: str, report: Report) -> SourceFile | None:
+    try:
+        return SourceFile(path, source.read(path))
+    except OSError as wrong:
+        _say_unread(path, (wrong.strerror or str(wrong)).lower(), report)
+        return None
+
+
+def _say_lost(source: Source, only: Collection[str] | None, report: Report) -> None:
+    """Reports what `lost_leaves` finds, of the files and folders `only`, and the build file."""
+    lost = dict(lost_leaves(source))
+    if FILE in source.unread:
+        lost[FILE] = source.unread[FILE]
+    for path, why in lost.items():
+        if only is None or any(
+            name == "." or path.startswith(f"{name}/") or f"{name}/".startswith(f"{path}/")
+            for name in only
+        ):
+            _say_unread(path, why, report)
+
+
+def _say_unread(path: str, why: str, report: Report) -> None:
+    if why == LINK:
+        report.soften(S009, path)
+    report.add(
+        S009,
+        f"`{path}` cannot be read: {why}",
+        Span(path),
+        "put a plain file with a UTF-8 name there that you may read",
+    )
 
 
 def _named(
@@ -58,7 +120,9 @@ def _named(
         inside = {path for path in leaf_files(source) if name == "." or path.startswith(f"{name}/")}
         if name in known:
             found.add(name)
-        elif inside or any(path.startswith(f"{name}/") for path in known):
+        elif name in source.unread:
+            continue
+        elif inside or any(path.startswith(f"{name}/") for path in (*known, *source.unread)):
             found |= inside
         else:
             report.add(
@@ -146,6 +210,9 @@ def _attribution(source: Source, known: Collection[str], path: str, report: Repo
     beside = (PurePosixPath(path).parent / "attribution.txt").as_posix()
     if beside not in known:
         return None
-    text = source.read(beside).decode("utf-8", "replace").removeprefix("\ufeff")
+    file = _read(source, beside, report)
+    if file is None:
+        return None
+    text = file.data.decode("utf-8", "replace").removeprefix("\ufeff")
     report.texts[beside] = text
     return text

@@ -6,7 +6,9 @@ commit. Paths are relative to the taxonomy's folder and use `/`.
 
 import hashlib
 import os
-from collections.abc import Mapping
+import posixpath
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Protocol
 
 BRANCHES = ("knowledge", "foundational_skills", "compositional_skills")
 LEAF_NAME = "qna.yaml"
+LINK = "it is a link, and links are not followed"
+_NAME = "its name is not UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,14 @@ class Source(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Every file of the taxonomy, sorted."""
+        """Every file of the taxonomy that can be read, sorted."""
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """What cannot be read, and why; a folder ends in `/`."""
 
     def read(self, path: str) -> bytes:
-        """The bytes of one of `paths`."""
+        """The bytes of one of `paths`. Raises OSError."""
 
 
 class WorkTree:
@@ -57,21 +65,68 @@ class WorkTree:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @cached_property
+    @property
     def paths(self) -> tuple[str, ...]:
-        found = []
-        for folder, folders, names in os.walk(self.root):
+        return self._seen[0]
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        return self._seen[1]
+
+    @cached_property
+    def _seen(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        why: dict[str, str] = {}
+
+        def closed(wrong: OSError) -> None:
+            why[f"{self._inside(Path(wrong.filename))}/"] = _said(wrong)
+
+        for folder, folders, names in os.walk(self.root, onerror=closed):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            files = (Path(folder) / name for name in names)
-            found += [
-                f.relative_to(self.root).as_posix()
-                for f in files
-                if f.is_file() and not f.is_symlink()
-            ]
-        return tuple(sorted(found))
+            for name in folders:
+                path = Path(folder, name)
+                if path.is_symlink():
+                    why[f"{self._inside(path)}/"] = LINK
+                elif name == LEAF_NAME:
+                    why[self._inside(path)] = "it is a folder"
+            for name in names:
+                why[self._inside(Path(folder, name))] = _why_unread(Path(folder, name))
+        return _sorted_out(why)
+
+    def _inside(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
+
+
+def _why_unread(file: Path) -> str:
+    """Why a file of a folder cannot be read; "" where it can."""
+    try:
+        mode = file.lstat().st_mode
+    except OSError as wrong:
+        return _said(wrong)
+    if stat.S_ISLNK(mode):
+        return LINK
+    if not stat.S_ISREG(mode):
+        return "it is no plain file"
+    return "" if os.access(file, os.R_OK) else "permission denied"
+
+
+def _said(wrong: OSError) -> str:
+    return (wrong.strerror or str(wrong)).lower()
+
+
+def _sorted_out(why: Mapping[str, str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """The paths that can be read, and the others as they can be written, with the reason."""
+    paths: list[str] = []
+    unread: dict[str, str] = {}
+    for path, reason in sorted(why.items()):
+        written = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if reason or written != path:
+            unread[written] = reason or _NAME
+        else:
+            paths.append(path)
+    return tuple(paths), unread
 
 
 class Revision:
@@ -98,17 +153,27 @@ class Revision:
         self._blobs: Mapping[str, git.Blob] = {
             str(item.path).removeprefix(prefix): item
             for item in commit.tree.traverse()
-            if isinstance(item, git.Blob)
-            and str(item.path).startswith(prefix)
-            and item.mode != git.Blob.link_mode
+            if isinstance(item, git.Blob) and str(item.path).startswith(prefix)
         }
+        self.paths, self.unread = _sorted_out(dict(self._whys()))
 
-    @cached_property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(sorted(self._blobs))
+    def _whys(self) -> Iterator[tuple[str, str]]:
+        """Every file and why it is left out, "" where it is not; a link to a folder as a folder."""
+        for path, blob in self._blobs.items():
+            if blob.mode != blob.link_mode:
+                yield path, ""
+                continue
+            to = posixpath.join(posixpath.dirname(path), self.read(path).decode("utf-8", "replace"))
+            inside = posixpath.normpath(to) + "/"
+            yield path + "/" * any(other.startswith(inside) for other in self._blobs), LINK
 
     def read(self, path: str) -> bytes:
-        data: bytes = self._blobs[path].data_stream.read()
+        import git
+
+        try:
+            data: bytes = self._blobs[path].data_stream.read()
+        except (git.ODBError, ValueError) as wrong:  # a partial or damaged clone
+            raise OSError(f"git has no object for `{path}`") from wrong
         return data
 
 
@@ -131,10 +196,21 @@ def in_branch(path: str) -> str:
 
 def leaf_files(source: Source) -> tuple[str, ...]:
     """The paths a check looks at: leaf files, and misnamed YAML files inside a branch."""
-    return tuple(
-        path
-        for path in source.paths
-        if path.endswith("/" + LEAF_NAME)
+    return tuple(path for path in source.paths if _is_leaf(path))
+
+
+def lost_leaves(source: Source) -> Mapping[str, str]:
+    """What cannot be read and is a leaf file, or a folder of a branch, which may hold some."""
+    return {
+        path: why
+        for path, why in source.unread.items()
+        if _is_leaf(path) or path == "./" or (path.endswith("/") and in_branch(path))
+    }
+
+
+def _is_leaf(path: str) -> bool:
+    return (
+        path.endswith("/" + LEAF_NAME)
         or path == LEAF_NAME
-        or (in_branch(path) and path.lower().endswith((".yaml", ".yml")))
+        or bool(in_branch(path) and path.lower().endswith((".yaml", ".yml")))
     )

@@ -82,6 +82,7 @@ class OneFile:
 
     def __init__(self, path, data):
         self.paths = (path,)
+        self.unread = {}
         self.data = data
 
     def read(self, path):

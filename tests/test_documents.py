@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,7 +55,7 @@ HOSTILE = {
     "an open target": lambda n: "[a](" + " " * n,
     "a target of two words": lambda n: "[a](x" + " " * n + "y",
     "a title and more": lambda n: '[a](x "t"' + " " * n + "y",
-    "open titles": lambda n: "[a](x 'y [a](x \"y " * n,
+    "open titles": lambda n: "[a](x 'y [a](x \"y " * (n // 10),
     "an open definition": lambda n: "[a]: x" + " " * n + "y",
     "brackets in the target": lambda n: "[a](x" + "(c)" * n + " y",
     "an open image": lambda n: "![" + "\\]" * n,
@@ -139,8 +140,18 @@ def git(folder, *words):
     return done.stdout.strip()
 
 
+ADDRESS = "https://documents.invalid/x"
+
+
+def mirror(monkeypatch, place, address=ADDRESS):
+    """Points git at a local folder or bundle for `address`."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{place}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", address)
+
+
 @pytest.fixture
-def repo(tmp_path):
+def repo(tmp_path, monkeypatch):
     folder = tmp_path / "documents"
     (folder / "docs").mkdir(parents=True)
     (folder / "docs" / "a.md").write_text("# A\n\nold\n")
@@ -155,6 +166,7 @@ def repo(tmp_path):
     (folder / "docs" / "link.md").symlink_to("/etc/passwd")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "two")
+    mirror(monkeypatch, folder)
     return folder, first, git(folder, "rev-parse", "HEAD")
 
 
@@ -167,9 +179,9 @@ def got(leaf, tmp_path):
 
 def test_the_pinned_commit_is_read_and_nothing_later(repo, tmp_path):
     folder, first, second = repo
-    old, said = got(knowledge(str(folder), first, "docs/*"), tmp_path)
+    old, said = got(knowledge(ADDRESS, first, "docs/*"), tmp_path)
     assert (said, list(old), old["docs/a.md"].text) == ([], ["docs/a.md"], "# A\n\nold\n")
-    new, said = got(knowledge(folder.as_uri(), second, "docs/*"), tmp_path)
+    new, said = got(knowledge(ADDRESS, second, "docs/*"), tmp_path)
     assert list(new) == ["docs/a.md", "docs/b.TXT"]
     assert new["docs/a.md"].text == "# A\n\nnew\n"
     assert new["docs/a.md"].blob == git(folder, "rev-parse", "HEAD:docs/a.md")
@@ -178,24 +190,21 @@ def test_the_pinned_commit_is_read_and_nothing_later(repo, tmp_path):
 
 def test_what_was_fetched_is_read_without_the_repository(repo, tmp_path):
     folder, first, _ = repo
-    address = folder.as_uri()
-    before, _ = got(knowledge(address, first, "docs/a.md"), tmp_path)
+    before, _ = got(knowledge(ADDRESS, first, "docs/a.md"), tmp_path)
     folder.rename(tmp_path / "gone")
-    after, said = got(knowledge(address, first, "docs/a.md"), tmp_path)
+    after, said = got(knowledge(ADDRESS, first, "docs/a.md"), tmp_path)
     assert (after, said) == (before, [])
-    assert got(knowledge(address, "f" * 40, "docs/a.md"), tmp_path) == ({}, ["T140"])
+    assert got(knowledge(ADDRESS, "f" * 40, "docs/a.md"), tmp_path) == ({}, ["T140"])
 
 
 def test_a_branch_and_a_bundle_are_read(repo, tmp_path, monkeypatch):
     folder, first, second = repo
-    documents, said = got(knowledge(str(folder), "main", "docs/a.md"), tmp_path)
+    documents, said = got(knowledge(ADDRESS, "main", "docs/a.md"), tmp_path)
     assert (documents["docs/a.md"].commit, said) == (second, [])
     bundle = tmp_path / "all.bundle"
     git(folder, "bundle", "create", "-q", str(bundle), "--all")
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{bundle}.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://documents.invalid/x")
-    leaf = knowledge("https://documents.invalid/x", first, "docs/a.md")
+    mirror(monkeypatch, bundle, "https://documents.invalid/y")
+    leaf = knowledge("https://documents.invalid/y", first, "docs/a.md")
     documents, said = got(leaf, tmp_path)
     assert (documents["docs/a.md"].text, said) == ("# A\n\nold\n", [])
 
@@ -203,26 +212,47 @@ def test_a_branch_and_a_bundle_are_read(repo, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "address, commit, pattern, code",
     [
-        ("{repo}", "0" * 40, "docs/a.md", "T141"),
-        ("{repo}", "no such branch", "docs/a.md", "T141"),
-        ("{repo}", "--help", "docs/a.md", "T141"),
-        ("{repo}", "{second}", "docs/none.md", "T142"),
-        ("{repo}", "{second}", "../../etc/*.md", "T142"),
-        ("{repo}", "{second}", "docs/paper.pdf", "T143"),
-        ("{repo}", "{second}", "docs/empty.md", "T144"),
-        ("{repo}", "{second}", "docs/link.md", "T142"),
-        ("{repo}/none", "{second}", "docs/a.md", "T140"),
+        (ADDRESS, "0" * 40, "docs/a.md", "T141"),
+        (ADDRESS, "no such branch", "docs/a.md", "T141"),
+        (ADDRESS, "--help", "docs/a.md", "T141"),
+        (ADDRESS, "{second}", "docs/none.md", "T142"),
+        (ADDRESS, "{second}", "../../etc/*.md", "T142"),
+        (ADDRESS, "{second}", "docs/paper.pdf", "T143"),
+        (ADDRESS, "{second}", "docs/empty.md", "T144"),
+        (ADDRESS, "{second}", "docs/link.md", "T142"),
+        (f"{ADDRESS}/none", "{second}", "docs/a.md", "T140"),
+        ("{repo}", "{second}", "docs/a.md", "T140"),
+        ("documents", "{second}", "docs/a.md", "T140"),
+        ("./documents", "{second}", "docs/a.md", "T140"),
+        ("file://{repo}", "{second}", "docs/a.md", "T140"),
         ("--upload-pack=touch {repo}/pwned", "{second}", "docs/a.md", "T140"),
         ("ext::sh -c touch% {repo}/pwned", "{second}", "docs/a.md", "T140"),
         ("not a url", "{second}", "docs/a.md", "T140"),
     ],
 )
-def test_a_users_mistake_is_a_finding(repo, tmp_path, address, commit, pattern, code):
+def test_a_users_mistake_is_a_finding(repo, tmp_path, monkeypatch, address, commit, pattern, code):
     folder, _, second = repo
+    monkeypatch.chdir(tmp_path)
     fill = {"repo": folder, "second": second}
     leaf = knowledge(address.format(**fill), commit.format(**fill), pattern)
     assert got(leaf, tmp_path) == ({}, [code])
     assert not (folder / "pwned").exists()
+
+
+def test_two_builds_may_fetch_at_once(repo, tmp_path):
+    _, first, second = repo
+    commits = [first, "main", second, "main"] * 3
+    for round in range(3):
+        reports = [Report() for _ in commits]
+
+        def fetched(i, cache=tmp_path / f"cache{round}", reports=reports):
+            leaf = knowledge(ADDRESS, commits[i], "docs/a.md")
+            return len(fetch(leaf, WorkTree(tmp_path), cache, reports[i]))
+
+        with ThreadPoolExecutor(len(commits)) as together:
+            found = list(together.map(fetched, range(len(commits))))
+        assert [d.message for report in reports for d in report.diagnostics] == []
+        assert found == [1] * len(commits)
 
 
 def test_a_document_of_the_taxonomy_itself(tmp_path):
@@ -231,6 +261,16 @@ def test_a_document_of_the_taxonomy_itself(tmp_path):
     documents, said = got(knowledge(".", "HEAD", "documents/*.md"), tmp_path)
     assert (documents["documents/bird.md"].text, said) == ("A bird.\n", [])
     assert got(knowledge(".", "HEAD", "documents/brid.md"), tmp_path) == ({}, ["T142"])
+
+
+def test_a_document_that_breaks_while_it_is_read_is_a_finding(tmp_path, monkeypatch):
+    (tmp_path / "bird.md").write_text("A bird.\n")
+
+    def broken(self, path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(WorkTree, "read", broken)
+    assert got(knowledge(".", "HEAD", "bird.md"), tmp_path) == ({}, ["T140"])
 
 
 WORDS = ["the", "chickadee", "eats", "seeds,", "It", "sings!", "42", "états", "鳥は飛ぶ。", "a(b)?"]

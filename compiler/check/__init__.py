@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from compiler.check import questions, sources, texts
 from compiler.check.look import Finding, Findings, Look
 from compiler.diagnostics import Report
-from compiler.leaf import Taxonomy
+from compiler.leaf import Leaf, Taxonomy
 from compiler.source import Source
 from compiler.tree import Tree
 
@@ -33,16 +33,26 @@ CHECKS: tuple[Callable[[Look], Findings], ...] = (
 CHECKS_OVER_ALL: tuple[Callable[[Taxonomy], Findings], ...] = (questions.copied_question,)
 
 
-def check(taxonomy: Taxonomy, trees: Mapping[str, Tree], source: Source, report: Report) -> None:
-    """Reports T120 to T134; `trees` maps a leaf's file to its tree."""
+def check(
+    taxonomy: Taxonomy,
+    trees: Mapping[str, Tree],
+    source: Source,
+    report: Report,
+    others: Iterable[Leaf] = (),
+) -> None:
+    """Reports T120 to T134; `trees` maps a leaf's file to its tree.
+
+    `others` are compared with, and nothing is said of them.
+    """
     files = frozenset(source.paths)
     grams: dict[tuple[str, int], frozenset[tuple[str, ...]]] = {}
     looks = [Look(leaf, trees[leaf.file], source, files, grams) for leaf in taxonomy.leaves]
     for look in looks:
         for run in CHECKS:
             _tell(run(look), report)
+    every = Taxonomy(taxonomy.revision, (*others, *taxonomy.leaves))
     for run_over_all in CHECKS_OVER_ALL:
-        _tell(run_over_all(taxonomy), report)
+        _tell((found for found in run_over_all(every) if found.span.path in trees), report)
 
 
 def _tell(findings: Iterable[Finding], report: Report) -> None:

@@ -46,6 +46,13 @@ class Look:
         """Every text of the leaf with its path."""
         return tuple(_texts(self.tree.value, ()))
 
+    def read(self, path: str) -> bytes:
+        """The bytes of one of `files`; none where it breaks while it is read."""
+        try:
+            return self.source.read(path)
+        except OSError:
+            return b""
+
     def named(self, *keys: str) -> Iterator[tuple[Path, str]]:
         """The texts under one of these keys."""
         return ((path, text) for path, text in self.texts if path[-1] in keys)

@@ -51,7 +51,7 @@ def ungrounded_context(look: Look) -> Findings:
 
 def _document_grams(look: Look, path: str, length: int) -> frozenset[tuple[str, ...]]:
     if (path, length) not in look.grams:
-        text = words(normalise(look.source.read(path)))
+        text = words(normalise(look.read(path)))
         look.grams[path, length] = frozenset(_grams(text, length))
     return look.grams[path, length]
 
@@ -92,7 +92,7 @@ def unsafe_pattern(look: Look) -> Findings:
 def missing_attribution(look: Look) -> Findings:
     """T127; the oldest format asks for no attribution."""
     beside = _beside(look)
-    if look.leaf.version > 1 and (beside not in look.files or not look.source.read(beside).strip()):
+    if look.leaf.version > 1 and (beside not in look.files or not look.read(beside).strip()):
         what = "is empty" if beside in look.files else "is not there"
         yield Finding(
             codes.T127,
@@ -108,7 +108,7 @@ def unlisted_licence(look: Look) -> Findings:
     if beside not in look.files:
         return
     allowed = {_plain(name) for name in LICENCES}
-    lines = look.source.read(beside).decode("utf-8", "replace").split("\n")
+    lines = look.read(beside).decode("utf-8", "replace").split("\n")
     for licence in look.leaf.licences:
         if _plain(licence) in allowed:
             continue

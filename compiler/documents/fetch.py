@@ -9,10 +9,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from compiler.codes import T140, T141, T142, T143, T144, Code
@@ -21,15 +22,22 @@ from compiler.documents.text import normalise
 from compiler.leaf import KnowledgeLeaf
 from compiler.source import Source, blob_id
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     import git
 
 READ = (".md", ".markdown", ".txt")
 MAX_BYTES = 20_000_000
 TIMEOUT = 600
+# GitPython cannot stop a command on Windows, and refuses to be asked.
+_LIMIT = {} if os.name == "nt" else {"kill_after_timeout": TIMEOUT}
 _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.I)
 _REF = re.compile(r"(?!-)[\w./-]+")
-_ADDRESS = re.compile(r"(?:https?|ssh|file)://[^\s]+|(?!-)[\w.-]+@[\w.-]+:(?!:)\S+")
+_ADDRESS = re.compile(r"(?:https?|ssh)://[^\s]+|(?!-)[\w.-]+@[\w.-]+:(?!:)\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,12 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
     """The documents of a leaf, sorted by path; reports T140 to T144 at the leaf's `document`."""
     if leaf.document.repo == ".":
         found = _select(leaf, source.paths, report)
-        read = {path: source.read(path) for path in found}
+        try:
+            read = {path: source.read(path) for path in found}
+        except OSError as wrong:
+            message = f"cannot read a document: {_last_line(wrong)}"
+            report.add(T140, message, leaf.document.span, "see that the file can be read")
+            return ()
         return tuple(_documents(leaf, source.revision, read, report))
     import git
 
@@ -152,14 +165,15 @@ class _UnusableError(Exception):
 
 
 def _address(repo: str) -> str:
-    """The address for git, if it is of a kind that is followed; a local path is made absolute."""
-    if "::" not in repo and not repo.startswith("-") and Path(repo).exists():
-        return str(Path(repo).resolve())
+    """The address for git, if it is of a kind that is followed: none that is a place on the disk,
+    for a leaf must mean the same on every machine, and read no repository that is private there.
+    """
     if "::" in repo or not _ADDRESS.fullmatch(repo):
         raise _UnusableError(
             T140,
             f"`{repo}` is not an address that documents are fetched from",
-            "write an `https://`, `ssh://` or `git@` address, or `.` for this taxonomy",
+            "use an `https://` address, mirrored with git's `insteadOf` if need be; "
+            "or `.` for this taxonomy",
         )
     return repo
 
@@ -169,9 +183,25 @@ def _opened(address: str, cache: Path) -> "git.Repo":
     import git
 
     folder = cache / hashlib.sha256(address.encode()).hexdigest()[:20]
-    repo = git.Repo(folder) if (folder / "HEAD").is_file() else git.Repo.init(folder, bare=True)
+    if not (folder / "HEAD").is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            if not folder.exists():  # else made while this waited
+                whole = Path(mkdtemp(dir=cache))
+                git.Repo.init(whole, bare=True).close()
+                whole.rename(folder)
+    repo = git.Repo(folder)
     repo.git.update_environment(**_environment())
     return repo
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the lock of one kept repository: git gives up where two write to one at once."""
+    with folder.with_suffix(".lock").open("a") as lock:
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _environment() -> dict[str, str]:
@@ -188,22 +218,29 @@ def _environment() -> dict[str, str]:
 
 def _commit(repo: "git.Repo", address: str, name: str) -> str:
     """The full hash of the pinned commit, fetched if it is not there yet; "" for none."""
+    is_pinned = bool(_FULL_HASH.fullmatch(name))
+    if is_pinned and _resolved(repo, name):
+        return name.lower()
+    with _alone(Path(repo.git_dir)):
+        if is_pinned and (_resolved(repo, name) or _fetch_one(repo, address, name)):
+            return name.lower()
+        _fetch_all(repo, address)
+        return next((found for ref in _readings(name) if (found := _resolved(repo, ref))), "")
+
+
+def _fetch_one(repo: "git.Repo", address: str, name: str) -> bool:
+    """Whether the commit is there now; not every server gives out a commit by its hash."""
     import git
 
-    pinned = bool(_FULL_HASH.fullmatch(name))
-    if pinned:
-        if _resolved(repo, name):
-            return name.lower()
-        with suppress(git.GitCommandError):
-            repo.git.fetch(
-                "--depth=1", "--no-tags", "--", address, name, kill_after_timeout=TIMEOUT
-            )
-        if _resolved(repo, name):
-            return name.lower()
+    with suppress(git.GitCommandError):
+        repo.git.fetch("--depth=1", "--no-tags", "--", address, name, **_LIMIT)
+    return bool(_resolved(repo, name))
+
+
+def _fetch_all(repo: "git.Repo", address: str) -> None:
     everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     deepen = ["--unshallow"] if (Path(repo.git_dir) / "shallow").is_file() else []
-    repo.git.fetch(*deepen, "--no-tags", "--", address, *everything, kill_after_timeout=TIMEOUT)
-    return next((found for ref in _readings(name) if (found := _resolved(repo, ref))), "")
+    repo.git.fetch(*deepen, "--no-tags", "--", address, *everything, **_LIMIT)
 
 
 def _readings(name: str) -> Iterable[str]:
