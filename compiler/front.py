@@ -15,7 +15,7 @@ from compiler.curriculum import read as read_curriculum
 from compiler.diagnostics import Report, Span
 from compiler.leaf import Leaf, Taxonomy, make_leaf
 from compiler.schema import LEAF, load, validate, versions
-from compiler.source import LEAF_NAME, LINK, Source, SourceFile, in_branch, leaf_files, lost_leaves
+from compiler.source import LEAF_NAME, LINK, Source, SourceFile, in_branch, is_lost, leaf_files
 from compiler.tree import Tree, lint, parse
 
 
@@ -88,15 +88,11 @@ def _read(source: Source, path: str, report: Report) -> SourceFile | None:
 
 
 def _say_lost(source: Source, only: Collection[str] | None, report: Report) -> None:
-    """Reports what `lost_leaves` finds, of the files and folders `only`, and the build file."""
-    lost = dict(lost_leaves(source))
-    if FILE in source.unread:
-        lost[FILE] = source.unread[FILE]
-    for path, why in lost.items():
-        if only is None or any(
-            name == "." or path.startswith(f"{name}/") or f"{name}/".startswith(f"{path}/")
-            for name in only
-        ):
+    """Reports what cannot be read: leaves and the build file, or what `only` names."""
+    for path, why in source.unread.items():
+        name = path.removesuffix("/")
+        asked = any(o == "." or f"{name}/".startswith(f"{o}/") for o in only or ())
+        if (only is None or asked) and (name in (FILE, *(only or ())) or is_lost(path)):
             _say_unread(path, why, report)
 
 

@@ -9,9 +9,10 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 BRANCHES = ("knowledge", "foundational_skills", "compositional_skills")
@@ -159,13 +160,17 @@ class Revision:
 
     def _whys(self) -> Iterator[tuple[str, str]]:
         """Every file and why it is left out, "" where it is not; a link to a folder as a folder."""
+        folders = {str(up) for path in self._blobs for up in PurePosixPath(path).parents}
         for path, blob in self._blobs.items():
             if blob.mode != blob.link_mode:
                 yield path, ""
                 continue
-            to = posixpath.join(posixpath.dirname(path), self.read(path).decode("utf-8", "replace"))
-            inside = posixpath.normpath(to) + "/"
-            yield path + "/" * any(other.startswith(inside) for other in self._blobs), LINK
+            with suppress(OSError):
+                to = self.read(path).decode("utf-8", "replace")
+                if posixpath.normpath(posixpath.join(posixpath.dirname(path), to)) in folders:
+                    yield f"{path}/", LINK
+                    continue
+            yield path, LINK
 
     def read(self, path: str) -> bytes:
         import git
@@ -199,13 +204,9 @@ def leaf_files(source: Source) -> tuple[str, ...]:
     return tuple(path for path in source.paths if _is_leaf(path))
 
 
-def lost_leaves(source: Source) -> Mapping[str, str]:
-    """What cannot be read and is a leaf file, or a folder of a branch, which may hold some."""
-    return {
-        path: why
-        for path, why in source.unread.items()
-        if _is_leaf(path) or path == "./" or (path.endswith("/") and in_branch(path))
-    }
+def is_lost(path: str) -> bool:
+    """Whether an unread path is a leaf file, or a folder of a branch, which may hold some."""
+    return _is_leaf(path) or path == "./" or bool(path.endswith("/") and in_branch(path))
 
 
 def _is_leaf(path: str) -> bool:

@@ -1,13 +1,17 @@
 """What no schema can say: one clean leaf, one change, one finding."""
 
+import os
+import subprocess
 import time
 
 import pytest
 
 from compiler.check import CHECKS, CHECKS_OVER_ALL
 from compiler.codes import CATALOGUE
-from compiler.diagnostics import Policy
-from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill
+from compiler.diagnostics import RENDERERS, Policy, Report
+from compiler.front import read_taxonomy
+from compiler.source import Revision, WorkTree
+from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill, write
 
 BESIDE = SKILL.replace("qna.yaml", "attribution.txt")
 
@@ -88,6 +92,8 @@ CASES = {
     "blank": ({SKILL: seed(skill(), 0, answer=" \n ")}, ["T131"]),
     "zero width": ({SKILL: seed(skill(), 0, answer="spo\u200bon")}, ["T132"]),
     "right to left": ({SKILL: seed(skill(), 0, answer="spoon\u202e")}, ["T132"]),
+    "a row of selectors": ({SKILL: seed(skill(), 0, answer="spoon\ufe0e\ufe0e\ufe0f")}, ["T132"]),
+    "one selector": ({SKILL: seed(skill(), 0, answer="sun \u2600\ufe0f")}, []),
     "emoji of a family": ({SKILL: seed(skill(), 0, answer="\U0001f469\u200d\U0001f467")}, []),
     "persian": (
         {SKILL: seed(skill(), 0, answer="\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")},
@@ -118,6 +124,24 @@ def test_an_escape_in_quotes_is_seen_too(tmp_path):
     assert said(read(tmp_path, {SKILL: text})[1]) == [("T132", 4)]
 
 
+CONTROLS = [*"\x01\x0b\x0c\x1b\x7f\x80\x85\x9f", *"\u2028\u2029\u115f\u3164\ufeff", "\r"]
+
+
+@pytest.mark.parametrize("character", CONTROLS, ids=ascii)
+def test_no_control_character_is_overlooked(tmp_path, character):
+    escape = f'"b\\u{ord(character):04x}c"'
+    head = "created_by: ada\ntask_description: x\nseed_examples:\n"
+    text = f"{head}- {{question: a, answer: {escape}}}\n"
+    assert said(read(tmp_path, {SKILL: text})[1]) == [("T132", 4)]
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"], ids=ascii)
+def test_a_line_end_of_another_kind_is_seen_in_the_text(tmp_path, character):
+    head = "created_by: ada\ntask_description: x\nseed_examples:\n"
+    text = f"{head}- question: a\n  answer: b{character}    c\n"
+    assert ("T132", 5) in said(read(tmp_path, {SKILL: text})[1])
+
+
 def test_a_policy_raises_and_allows(tmp_path):
     files = {SKILL: seed(skill(), 0, answer="Answer 1"), "knowledge/X/qna.yaml": knowledge()}
     policy = Policy(raised=(("placeholder-text", ()),), allowed=(("T130", ("knowledge/*",)),))
@@ -132,13 +156,144 @@ def test_one_bad_leaf_does_not_stop_the_others(tmp_path):
     assert (report.files, report.errors) == (2, 1)
 
 
+def rhymes(n):
+    leaf = skill()
+    for i, example in enumerate(leaf["seed_examples"]):
+        example["question"] = f"What rhymes with {n} and {i}?"
+    return leaf
+
+
+@pytest.mark.parametrize("named", ["compositional_skills/a", "compositional_skills/c/qna.yaml"])
+def test_a_named_leaf_is_compared_with_all_others(tmp_path, named):
+    files = {f"compositional_skills/{name}/qna.yaml": rhymes(name) for name in "abcd"}
+    copy = rhymes("copy")["seed_examples"][0]["question"]
+    seed(files["compositional_skills/a/qna.yaml"], 1, question=copy)
+    seed(files["compositional_skills/b/qna.yaml"], 0, answer="<your answer>")
+    seed(files["compositional_skills/c/qna.yaml"], 2, question=copy.upper() + "\n ")
+    files["compositional_skills/e/qna.yaml"] = "a: 'b"
+    taxonomy, report = read(tmp_path, files, only=[named])
+    (found,) = report.diagnostics
+    assert (found.code.id, report.files, len(taxonomy.leaves)) == ("T121", 1, 1)
+    assert found.span.path.startswith(named)
+    assert read(tmp_path, only=["compositional_skills/d"])[1].diagnostics == ()
+
+
+def test_one_named_leaf_among_many_is_checked_at_once(tmp_path):
+    files = {f"compositional_skills/n{n}/qna.yaml": rhymes(n) for n in range(300)}
+    write(tmp_path, files)
+    start = time.perf_counter()
+    _, report = read(tmp_path, only=["compositional_skills/n7"])
+    assert time.perf_counter() - start < 1
+    assert (report.files, report.diagnostics) == (1, ())
+
+
+LEFT = "compositional_skills/left/qna.yaml"
+
+
+def link(path):
+    path.parent.mkdir()
+    path.symlink_to("../rhyme/qna.yaml")
+
+
+def link_folder(path):
+    path.parent.symlink_to("rhyme")
+
+
+def folder(path):
+    path.mkdir(parents=True)
+
+
+def pipe(path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+
+
+def latin(path):
+    other = path.parent.parent / os.fsdecode(b"caf\xe9")
+    other.mkdir()
+    (other / "qna.yaml").write_text("created_by: ada\n")
+
+
+@pytest.mark.parametrize(
+    "make, path, severity",
+    [
+        (link, LEFT, "warning"),
+        (link_folder, "compositional_skills/left/", "warning"),
+        (folder, LEFT, "error"),
+        (pipe, LEFT, "error"),
+        (latin, "compositional_skills/caf\ufffd/qna.yaml", "error"),
+    ],
+)
+def test_a_leaf_that_cannot_be_read_is_said_and_the_others_go_on(tmp_path, make, path, severity):
+    write(tmp_path, {SKILL: skill()})
+    make(tmp_path / LEFT)
+    taxonomy, report = read(tmp_path)
+    assert [leaf.file for leaf in taxonomy.leaves] == [SKILL]
+    assert [(d.code.id, d.severity, d.span.path) for d in report.diagnostics] == [
+        ("S009", severity, path)
+    ]
+    for render in RENDERERS.values():
+        assert render(report).encode()
+    assert read(tmp_path, only=["compositional_skills/rhyme"])[1].diagnostics == ()
+    assert said(read(tmp_path, only=[path.removesuffix("/")])[1]) == [("S009", 1)]
+
+
+def test_what_one_may_not_read_is_said(tmp_path, monkeypatch):
+    write(tmp_path, {SKILL: skill(), KNOWLEDGE: knowledge(), LEFT: skill()})
+    (tmp_path / "locked").mkdir()
+    scan, may = os.scandir, os.access
+
+    def refuse(path):
+        if str(path).endswith(("knowledge/birds", "/locked")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "access", lambda path, how: "left" not in str(path) and may(path, how))
+    taxonomy, report = read(tmp_path)
+    assert [leaf.file for leaf in taxonomy.leaves] == [SKILL]
+    assert [(d.code.id, d.message) for d in report.diagnostics] == [
+        ("S009", f"`{LEFT}` cannot be read: permission denied"),
+        ("S009", "`knowledge/birds/` cannot be read: permission denied"),
+    ]
+
+
+def test_a_file_that_breaks_while_it_is_read_is_said(tmp_path, monkeypatch):
+    write(tmp_path, {SKILL: skill(), KNOWLEDGE: knowledge(), LEFT: rhymes(1)})
+    whole = WorkTree.read
+
+    def broken(self, path):
+        if path in (LEFT, BESIDE):
+            raise OSError(5, "Input/output error")
+        return whole(self, path)
+
+    monkeypatch.setattr(WorkTree, "read", broken)
+    taxonomy, report = read(tmp_path)
+    assert [leaf.file for leaf in taxonomy.leaves] == [SKILL, KNOWLEDGE]
+    assert {d.span.path for d in report.diagnostics if d.code.id == "S009"} == {LEFT, BESIDE}
+
+
+def test_a_revision_says_what_the_work_tree_says(tmp_path):
+    write(tmp_path, {SKILL: skill(), KNOWLEDGE: knowledge()})
+    link(tmp_path / LEFT)
+    (tmp_path / "knowledge" / "more").symlink_to("birds")
+    latin(tmp_path / LEFT)
+    for words in (["init", "-q"], ["add", "-A"], [*ME, "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    reports = Report(), Report()
+    for source, report in zip(
+        (WorkTree(tmp_path), Revision(tmp_path, "HEAD")), reports, strict=True
+    ):
+        read_taxonomy(source, report)
+    assert reports[0].diagnostics == reports[1].diagnostics
+    assert len(reports[0].diagnostics) == 3
+
+
+ME = ["-c", "user.name=t", "-c", "user.email=t@t"]
+
+
 def test_many_leaves_are_read_in_seconds(tmp_path):
-    files = {}
-    for n in range(300):
-        leaf = skill()
-        for i, example in enumerate(leaf["seed_examples"]):
-            example["question"] = f"What rhymes with {n} and {i}?"
-        files[f"compositional_skills/n{n}/qna.yaml"] = leaf
+    files = {f"compositional_skills/n{n}/qna.yaml": rhymes(n) for n in range(300)}
     start = time.perf_counter()
     taxonomy, report = read(tmp_path, files)
     assert time.perf_counter() - start < 6

@@ -18,12 +18,16 @@ _TEMPLATE = re.compile(
     re.I,
 )
 
-# Joiners are at home in emoji and in several scripts: they count only beside ASCII.
+# Joiners are at home in emoji and in several scripts: they count only beside ASCII. A character can
+# have one variation selector; a row of them is hidden text.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e"
+    "\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e007f]"
     "|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f])"
+    "|(?<=[\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+_INVISIBLE_IN_VALUE = re.compile(_INVISIBLE.pattern + "|\r")
 
 
 def too_long(look: Look) -> Findings:
@@ -87,9 +91,10 @@ def invisible_character(look: Look) -> Findings:
             seen.add(span.line)
             yield _hidden(found[0], span)
     for at, text in look.texts:
-        escaped = _INVISIBLE.search(text)
-        if escaped and escaped[0] not in look.tree.text:
-            yield _hidden(escaped[0], look.tree.span(at))
+        there = (found[0] for found in _INVISIBLE_IN_VALUE.finditer(text))
+        escaped = next((one for one in there if one not in look.tree.text), "")
+        if escaped:
+            yield _hidden(escaped, look.tree.span(at))
 
 
 def _hidden(character: str, span: Span) -> Finding:
