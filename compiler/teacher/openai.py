@@ -1,15 +1,15 @@
 """Requests go to an OpenAI-compatible endpoint over one pooled connection set; its answers come out
 as replies.
 
-vLLM, Ollama, llama.cpp, SGLang and hosted services speak this format. aiohttp carries it: measured
-on one core with 64 requests in flight it spends a quarter of a millisecond of CPU per request,
-several times less than other clients.
+vLLM, Ollama, llama.cpp, SGLang and hosted services speak this format. aiohttp carries it because it
+costs the client least CPU per request; `bench/client.py` measures that.
 """
 
 import asyncio
 import os
 import random
 from collections.abc import Mapping
+from urllib.request import getproxies
 
 import aiohttp
 
@@ -42,7 +42,8 @@ class OpenAI:
             headers=headers,
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=self.in_flight),
-            trust_env=True,
+            # Looking for a proxy costs more than the rest of a request: not where there is none.
+            trust_env=bool(getproxies()),
         )
         answer = await self._send("GET", "/models", None, tries=1)
         if self.model and not (isinstance(answer, Failure) and answer.code is R401):
