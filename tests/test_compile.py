@@ -445,3 +445,46 @@ def test_books_that_do_not_close_are_our_bug():
     assert Account.of("pass", 3, 1, [D501, D501]).as_json()["dropped"] == {"D501": 2}
     with pytest.raises(AssertionError, match="cannot account for 1"):
         Account.of("pass", 4, 1, [D501, D501])
+
+
+@pytest.mark.parametrize("fault", ["out is a file", "home is a file", "the journal is no database"])
+def test_a_path_that_cannot_be_used_is_said_before_anything_is_asked(taxonomy, home, fault):
+    home.parent.mkdir(exist_ok=True)
+    if fault == "out is a file":
+        Path("a").write_text("mine")
+    elif fault == "home is a file":
+        home.write_text("mine")
+    else:
+        home.mkdir()
+        (home / "journal.sqlite").write_text("no database, and long enough to be looked at " * 40)
+    command = [sys.executable, "-m", "compiler.cli", "compile", "--out", "a"]
+    environment = {**os.environ, "PYTHONPATH": str(TAXONOMY.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "error[B903] unusable-path" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "asked" not in done.stdout
+    if fault == "out is a file":
+        assert Path("a").read_text() == "mine"
+
+
+def test_an_endpoint_that_refuses_all_leaves_the_old_build(taxonomy, tmp_path):
+    trivium("compile", "--out", "a")
+    before = tree("a")
+    (tmp_path / "no.yaml").write_text("teacher:\n  - {stage: questions, refuse: true}\n")
+    output = trivium("compile", "--teacher", "scripted:no.yaml", "--out", "a", code=1)
+    assert "error[R402]" in output
+    assert tree("a") == before
+
+
+def test_plan_counts_what_the_journal_holds(taxonomy):
+    def journaled():
+        line = next(li for li in trivium("plan").splitlines() if li.startswith("all leaves"))
+        return [int(n.replace(",", "")) for n in line.split()[2:]]
+
+    before = journaled()
+    trivium("compile", "--out", "a")
+    after = journaled()
+    assert before[-1] == 0
+    assert after[-1] == after[1] > 0
+    assert before[:-1] == after[:-1]
