@@ -66,7 +66,8 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
 
     try:
         address = _address(leaf.document.repo)
-        with _opened(address, cache) as repo:
+        folder = cache / hashlib.sha256(address.encode()).hexdigest()[:20]
+        with _alone(folder), _opened(folder) as repo:
             commit = _commit(repo, address, leaf.document.commit)
             if not commit:
                 raise _UnusableError(
@@ -178,18 +179,14 @@ def _address(repo: str) -> str:
     return repo
 
 
-def _opened(address: str, cache: Path) -> "git.Repo":
-    """The bare repository that keeps what was fetched from `address`; made on first use."""
+def _opened(folder: Path) -> "git.Repo":
+    """The bare repository that keeps what was fetched from one address; made on first use."""
     import git
 
-    folder = cache / hashlib.sha256(address.encode()).hexdigest()[:20]
-    if not (folder / "HEAD").is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            if not folder.exists():  # else made while this waited
-                whole = Path(mkdtemp(dir=cache))
-                git.Repo.init(whole, bare=True).close()
-                whole.rename(folder)
+    if not folder.exists():
+        whole = Path(mkdtemp(dir=folder.parent))
+        git.Repo.init(whole, bare=True).close()
+        whole.rename(folder)
     repo = git.Repo(folder)
     repo.git.update_environment(**_environment())
     return repo
@@ -197,7 +194,10 @@ def _opened(address: str, cache: Path) -> "git.Repo":
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Holds the lock of one kept repository: git gives up where two write to one at once."""
+    """Holds the lock of one kept repository, for git gives up where two write to one at once, and
+    a reader can miss an object that is being packed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("a") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -221,11 +221,10 @@ def _commit(repo: "git.Repo", address: str, name: str) -> str:
     is_pinned = bool(_FULL_HASH.fullmatch(name))
     if is_pinned and _resolved(repo, name):
         return name.lower()
-    with _alone(Path(repo.git_dir)):
-        if is_pinned and (_resolved(repo, name) or _fetch_one(repo, address, name)):
-            return name.lower()
-        _fetch_all(repo, address)
-        return next((found for ref in _readings(name) if (found := _resolved(repo, ref))), "")
+    if is_pinned and _fetch_one(repo, address, name):
+        return name.lower()
+    _fetch_all(repo, address)
+    return next((found for ref in _readings(name) if (found := _resolved(repo, ref))), "")
 
 
 def _fetch_one(repo: "git.Repo", address: str, name: str) -> bool:
