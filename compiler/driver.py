@@ -134,7 +134,7 @@ async def expand(
     report: Report,
     step: Callable[[Outcome], None],
 ) -> tuple[Product | None, Tally]:
-    """Asks the teacher, sifts and mixes; None where the teacher cannot be reached at all."""
+    """Asks the teacher, sifts and mixes; None where it cannot be reached, or failed every unit."""
     expander = Expander(teacher, judge, journal)
     outcomes: list[Outcome] = []
     try:

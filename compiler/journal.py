@@ -1,8 +1,9 @@
 """Every reply that a teacher gave goes in, and comes out again instead of a second question.
 
 A pass of its own because it is the only state of a build. SQLite in WAL mode; the key is a hash of
-the model, the messages, the sampling and the sample index, so an edited prompt, seed or setting
-asks what it changes and nothing else. A process that is killed loses only what was in flight.
+the model, the messages, the sampling and the sample index, for a teacher by rule also of what it
+reads besides, so an edited prompt, seed or setting asks what it changes and nothing else. A process
+that is killed loses only what was in flight.
 """
 
 import hashlib

@@ -15,6 +15,8 @@ from compiler.diagnostics import Span
 from compiler.source import in_branch
 from compiler.tree import Path, Tree
 
+EXAMPLES_PER_PROMPT = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Seed:

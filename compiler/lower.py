@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from compiler.codes import M306
 from compiler.diagnostics import Report
 from compiler.documents import Chunk
-from compiler.leaf import KnowledgeLeaf, Leaf, Seed, SkillLeaf
-
-EXAMPLES = 3
+from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillLeaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,13 @@ def _knowledge(
             "outline": leaf.outline,
             "domain": leaf.domain,
             "context": seeds[0].context,
-            "examples": [_example(seed) for seed in seeds[:EXAMPLES]],
+            "examples": [_example(seed) for seed in seeds[:EXAMPLES_PER_PROMPT]],
             "count": per_call,
         }
         index = at + again * len(contexts)
-        units.append(_unit(leaf, pipeline, columns, seeds[:EXAMPLES], chunk, index, per_call))
+        units.append(
+            _unit(leaf, pipeline, columns, seeds[:EXAMPLES_PER_PROMPT], chunk, index, per_call)
+        )
     return tuple(units)
 
 
@@ -100,7 +100,7 @@ def _skill(leaf: SkillLeaf, pipeline: str, per_call: int, calls: int) -> tuple[U
     units = []
     for call in range(calls):
         again, at = divmod(call, len(shown))
-        seeds = (*shown[at:], *shown[:at])[:EXAMPLES]
+        seeds = (*shown[at:], *shown[:at])[:EXAMPLES_PER_PROMPT]
         columns = {
             "task": leaf.task,
             "seed": _example(shown[at]),

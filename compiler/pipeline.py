@@ -137,7 +137,7 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
     if report.errors > before:
         return None
     made = tuple(stage for stage in stages if stage is not None)
-    _check_columns(tree, folder.name, str(value["takes"]), made, report)
+    _check_columns(tree, str(value["takes"]), made, report)
     if report.errors > before:
         return None
     return Pipeline(
@@ -233,9 +233,7 @@ def _line(path: str, text: str, number: int) -> Span:
     return Span(path, number, start, number, max(start, len(line)) + 1)
 
 
-def _check_columns(
-    tree: Tree, name: str, takes: str, stages: tuple[Stage, ...], report: Report
-) -> None:
+def _check_columns(tree: Tree, takes: str, stages: tuple[Stage, ...], report: Report) -> None:
     """Walks the stages with stand-in columns: every template reads what is there, and renders."""
     columns = {column: _STAND_INS.get(column, "some text") for column in COLUMNS[takes]}
     choices: dict[str, tuple[str | int, ...]] = {}

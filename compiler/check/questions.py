@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator
 from compiler import codes
 from compiler.check.look import Finding, Findings, Look, same, short
 from compiler.diagnostics import Note
-from compiler.leaf import KnowledgeLeaf, Leaf, Seed, SkillLeaf, Taxonomy
-
-SHOWN_PER_CONTEXT = 3
+from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillLeaf, Taxonomy
 
 
 def repeated_question(look: Look) -> Findings:
@@ -82,12 +80,12 @@ def ignored_questions(look: Look) -> Findings:
     for seed in look.leaf.shown:
         by_context.setdefault(seed.id.rpartition(".")[0], []).append(seed)
     for seeds in by_context.values():
-        extra = len(seeds) - SHOWN_PER_CONTEXT
+        extra = len(seeds) - EXAMPLES_PER_PROMPT
         if extra > 0:
             yield Finding(
                 codes.T134,
                 f"{extra} of the {len(seeds) + 1} questions reach neither a prompt nor evaluation",
-                seeds[SHOWN_PER_CONTEXT].span,
+                seeds[EXAMPLES_PER_PROMPT].span,
                 "give them a context of their own, or remove them",
             )
 

@@ -96,25 +96,23 @@ def compile(
 ) -> None:
     """Compile a taxonomy into a two-phase curriculum."""
     root, report = taxonomy_folder(taxonomy), Report()
-    compile_into(root, out, teacher, at, report)
+    _compile(root, out, teacher, at, report)
     finish(report, "human", root)
 
 
-def compile_into(
-    root: Path, out: Path, teacher: str | None, at: str | None, report: Report
-) -> bool:
-    """Compiles and prints the books; False where an error stopped it, which `report` then holds."""
+def _compile(root: Path, out: Path, teacher: str | None, at: str | None, report: Report) -> None:
+    """Compiles and prints the books; what stopped it is then in `report`."""
     from compiler.emit import emit
     from compiler.teacher.extractive import NOTICE
 
     program, spec = _prepare(root, teacher, at, report)
     if program is None or spec is None:
-        return False
+        return
     asked = _teacher(spec, root, report)
     judging = program.curriculum.judge
     judge = asked if judging in (None, spec) else _teacher(judging, root, report)
     if asked is None or judge is None:
-        return False
+        return
     _test_writable(out)
     try:
         product, tally = asyncio.run(_expand(program, asked, judge, report))
@@ -124,7 +122,7 @@ def compile_into(
         )
         raise typer.Exit(130) from None
     if product is None:
-        return False
+        return
     manifest = emit(product, out)
     typer.echo(
         f"asked {counted(tally.asked, 'question')}; "
@@ -139,7 +137,6 @@ def compile_into(
         typer.echo(f"note: {NOTICE}")
     _print_books(manifest)
     typer.echo(f"written to {out}")
-    return True
 
 
 def _test_writable(out: Path) -> None:

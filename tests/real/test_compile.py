@@ -5,19 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from compiler.cli import app
+from tests.test_compile import trivium
 
 REVISIONS = ["main", *(f"origin/pr/{n}" for n in (1293, 1320, 1377, 1383, 1410))]
-
-
-def trivium(*words, code=0):
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == code, done.output
-    return done.output
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
