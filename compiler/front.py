@@ -6,17 +6,16 @@ A file of its own because `trivium check` is this and nothing more, and must sta
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 from compiler.check import check
-from compiler.codes import S002, S009, T108, T109, T110, T111, T112
+from compiler.codes import S009, T111
 from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
 from compiler.diagnostics import Report, Span
+from compiler.format import read_tree
 from compiler.leaf import Leaf, Taxonomy, make_leaf
-from compiler.schema import LEAF, load, validate, versions
-from compiler.source import LEAF_NAME, LINK, Source, SourceFile, in_branch, is_lost, leaf_files
-from compiler.tree import Tree, lint, parse
+from compiler.source import LINK, Source, SourceFile, is_lost, leaf_files
+from compiler.tree import Tree
 
 
 def read_checked(
@@ -44,7 +43,7 @@ def read_taxonomy(source: Source, report: Report, only: Collection[str] | None =
     for path in named:
         report.files += 1
         file = _read(source, path, report)
-        tree = _read_tree(file, report) if file else None
+        tree = read_tree(file, report) if file else None
         if tree and not report.errors_at(path):
             trees[path] = tree
             leaves.append(make_leaf(tree, _attribution(source, known, path, report)))
@@ -70,7 +69,7 @@ def _others(source: Source, paths: Iterable[str], leaves: Iterable[Leaf]) -> Ite
         letters = _letters(text)
         if not file or ("\\" not in text and not any(question in letters for question in asked)):
             continue
-        tree = _read_tree(file, unsaid)
+        tree = read_tree(file, unsaid)
         if tree and not unsaid.errors_at(path):
             yield make_leaf(tree, None)
 
@@ -128,77 +127,6 @@ def _named(
                 "check the spelling, and `--taxonomy`",
             )
     return sorted(found)
-
-
-def _read_tree(file: SourceFile, report: Report) -> Tree | None:
-    """One file through text, version and shape; None where there is no leaf to make of it."""
-    name = PurePosixPath(file.path).name
-    if name != LEAF_NAME:
-        report.add(
-            T110,
-            f"a leaf file cannot be named `{name}`",
-            Span(file.path),
-            f"rename it to `{LEAF_NAME}`, in a folder of its own",
-        )
-        return None
-    tree = parse(file, report)
-    if tree is None:
-        return None
-    if not in_branch(file.path):
-        report.add(
-            T112,
-            "the leaf lies outside `knowledge`, `foundational_skills` and `compositional_skills`",
-            Span(file.path),
-            "move its folder into the branch that it belongs to",
-        )
-    version = _version(tree, report)
-    if version is None:
-        return None
-    if version > 1:
-        lint(tree, report)
-    elif report.errors_at(file.path):
-        report.soften(S002, file.path)
-    name = f"v{version}/{_kind(tree)}"
-    if load(name).get("deprecated"):
-        report.add(
-            T109,
-            f"version {version} of the knowledge format is retired",
-            tree.keys.get(("version",), Span(file.path)),
-            "write it as version 3: a context and at least three questions per seed example",
-        )
-        return None
-    return tree if validate(tree, name, LEAF, report) else None
-
-
-def _version(tree: Tree, report: Report) -> int | None:
-    """The version whose schema the file is held to: its own, 1 where it names none."""
-    value: Any = tree.value
-    told = value.get("version", 1)
-    version: int | None
-    try:
-        version = int(told)
-    except (TypeError, ValueError, OverflowError):
-        version = None if told is None else 1
-    if version in versions():
-        return version
-    report.add(
-        T108,
-        f"there is no version `{told}` of the leaf format"
-        if told is not None
-        else "`version` is empty",
-        tree.span(("version",)),
-        f"write `version: {versions()[-1]}`",
-    )
-    return None
-
-
-def _kind(tree: Tree) -> str:
-    """Which of the two schemas: by branch, else by content where a branch has none of its own."""
-    branch = in_branch(tree.file.path)
-    if branch in ("knowledge", "compositional_skills"):
-        return branch
-    value: Any = tree.value
-    return "knowledge" if "document" in value else "compositional_skills"
 
 
 def _attribution(source: Source, known: Collection[str], path: str, report: Report) -> str | None:

@@ -8,8 +8,9 @@ import pytest
 
 from compiler.check import CHECKS, CHECKS_OVER_ALL
 from compiler.codes import CATALOGUE
-from compiler.diagnostics import RENDERERS, Policy, Report
+from compiler.diagnostics import Policy, Report
 from compiler.front import read_taxonomy
+from compiler.render import RENDERERS
 from compiler.source import Revision, WorkTree
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill, write
 

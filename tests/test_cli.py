@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from compiler.cli import app, guarded
 from compiler.codes import CATALOGUE
-from compiler.diagnostics import RENDERERS
+from compiler.render import RENDERERS
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, skill, write
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,8 @@ import time
 import pytest
 import yaml
 
-from compiler.diagnostics import RENDERERS, Report
+from compiler.diagnostics import Report
+from compiler.render import RENDERERS
 from compiler.source import SourceFile
 from compiler.tree import lint, parse
 

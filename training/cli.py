@@ -20,7 +20,8 @@ from compiler.cli.base import BUILD, TaxonomyOption, print_table, taxonomy_folde
 from compiler.cli.build import TeacherOption, compile
 from compiler.cli.check import check
 from compiler.codes import E702, E704, F608, F611
-from compiler.diagnostics import RENDERERS, Report, clean
+from compiler.diagnostics import Report, clean
+from compiler.render import RENDERERS
 from compiler.resources import TAXONOMY
 from training import data, machine, run
 from training import recipe as recipes

@@ -18,7 +18,8 @@ import typer
 
 from compiler import __version__
 from compiler.codes import B902, B903, Code
-from compiler.diagnostics import RENDERERS, OpenAccountError, Report, clean
+from compiler.diagnostics import OpenAccountError, Report, clean
+from compiler.render import RENDERERS
 from compiler.source import BRANCHES
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from compiler.diagnostics import RENDERERS, Report
+from compiler.diagnostics import Report
+from compiler.render import RENDERERS
 from tests.training.builds import TINY, make_build
 from training import data, machine, run
 from training import recipe as recipes
