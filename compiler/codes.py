@@ -104,7 +104,7 @@ T154 = _warning("T154", "bidirectional-text", "a character that turns the direct
 T155 = _warning("T155", "contributor-share", "one contributor wrote too much of a branch")
 T156 = _warning("T156", "foreign-author", "the commit's author is not the one `created_by` names")
 T157 = _warning(
-    "T157", "missing-sign-off", "a commit of the change is not signed off by its author"
+    "T157", "missing-sign-off", "a commit is not signed off by its author"
 )
 
 # P: a pipeline folder

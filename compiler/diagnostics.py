@@ -1,7 +1,7 @@
 """Places and findings: what every pass reports into.
 
-Kept apart from the passes so that a finding has the same parts whoever made it. Lines and columns are
-1-based and count characters; an end column is exclusive.
+Kept apart from the passes so that a finding has the same parts whoever made it. Lines and columns
+are 1-based and count characters; an end column is exclusive.
 """
 
 from collections import Counter

@@ -28,6 +28,14 @@ class Finding:
 Findings = Iterator[Finding]
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the settings say that a check needs, in tokens: the teacher's context, a chunk."""
+
+    context: int = 4096
+    chunk: int = 250
+
+
 @dataclass(frozen=True)
 class Look:
     """What a check may look at: one leaf, its tree, and the files around it.
@@ -40,6 +48,7 @@ class Look:
     source: Source
     files: frozenset[str]
     grams: dict[tuple[str, int], frozenset[tuple[str, ...]]]
+    limits: Limits = Limits()
 
     @cached_property
     def texts(self) -> tuple[tuple[Path, str], ...]:
