@@ -21,7 +21,7 @@ FILE = "curriculum.yaml"
 
 @dataclass(frozen=True, slots=True)
 class TeacherSpec:
-    """Which teacher to ask; `timeout` in seconds."""
+    """Which teacher to ask; `timeout` in seconds, `context` in tokens: prompt and reply together."""
 
     kind: str = "extractive"
     url: str = ""
@@ -30,6 +30,7 @@ class TeacherSpec:
     file: str = ""
     in_flight: int = 64
     timeout: float = 300.0
+    context: int = 4096
 
     @staticmethod
     def named(text: str) -> "TeacherSpec":
@@ -108,6 +109,7 @@ class Curriculum:
     sift: SiftSettings = SiftSettings()
     mix: MixSettings = MixSettings()
     policy: Policy = field(default_factory=Policy)
+    contributor_share: float = 0.25
 
 
 def read(source: Source, report: Report) -> Curriculum | None:
@@ -144,6 +146,8 @@ def _typed(tree: Tree, value: Mapping[str, object], report: Report) -> Curriculu
         *(_rules(tree, name, check.get(name) or [], report) for name in ("raise", "allow"))
     )
     curriculum = replace(curriculum, policy=policy)
+    if "contributor_share" in check:
+        curriculum = replace(curriculum, contributor_share=check["contributor_share"])  # type: ignore[arg-type]
     return None if report.errors_at(FILE) else curriculum
 
 

@@ -4,8 +4,9 @@ Kept apart from the passes so that a finding has the same parts whoever made it.
 are 1-based and count characters; an end column is exclusive.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -36,7 +37,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding; `hint` is an imperative, `severity` the one that counts after a policy."""
+    """One finding; `hint` is an imperative, `severity` the one that counts after a policy.
+
+    A `soft` finding is a warning even where its code is an error's.
+    """
 
     code: Code
     severity: Severity
@@ -44,6 +48,7 @@ class Diagnostic:
     span: Span | None = None
     hint: str = ""
     notes: tuple[Note, ...] = ()
+    soft: bool = False
 
     def sort_key(self) -> tuple[str, int, int, str, str]:
         place = self.span or Span("", 0, 0)
@@ -61,10 +66,7 @@ class Policy:
     allowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def severity(self, code: Code, path: str, soft: bool = False) -> Severity | None:
-        """The severity that counts here, or None where the finding is allowed.
-
-        A `soft` finding is a warning even where its code is an error's.
-        """
+        """The severity that counts here, or None where the finding is allowed."""
         own = Severity.WARNING if soft else code.severity
         if own is Severity.WARNING and _rule_holds(self.allowed, code, path):
             return None
@@ -80,15 +82,42 @@ def _rule_holds(rules: Iterable[tuple[str, tuple[str, ...]]], code: Code, path: 
     )
 
 
+class Texts(MutableMapping[str, str]):
+    """Texts by path; one that is not there yet is asked of `read`, which may raise KeyError."""
+
+    def __init__(self, read: Callable[[str], str] | None = None) -> None:
+        self.read = read
+        self._known: dict[str, str] = {}
+
+    def __getitem__(self, path: str) -> str:
+        if path not in self._known and self.read:
+            self._known[path] = self.read(path)
+        return self._known[path]
+
+    def __setitem__(self, path: str, text: str) -> None:
+        self._known[path] = text
+
+    def __delitem__(self, path: str) -> None:
+        del self._known[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 @dataclass(slots=True)
 class Report:
-    """Collects findings; `texts` maps a path to its text, for excerpts."""
+    """Collects findings; `texts` gives the text of a path, for excerpts.
+
+    `files` are the paths that were looked at, None where nothing is counted in files.
+    """
 
     policy: Policy = field(default_factory=Policy)
-    texts: dict[str, str] = field(default_factory=dict)
-    files: int | None = None
+    texts: MutableMapping[str, str] = field(default_factory=Texts)
+    files: list[str] | None = None
     _found: set[Diagnostic] = field(default_factory=set)
-    _soft: set[tuple[Code, str]] = field(default_factory=set)
 
     def add(
         self,
@@ -97,12 +126,19 @@ class Report:
         span: Span | None = None,
         hint: str = "",
         notes: Iterable[Note] = (),
+        soft: bool = False,
     ) -> None:
         """Adds a finding, once, unless the policy allows it at this path."""
-        path = span.path if span else ""
-        severity = self.policy.severity(code, path, (code, path) in self._soft)
+        severity = self.policy.severity(code, span.path if span else "", soft)
         if severity is not None:
-            self._found.add(Diagnostic(code, severity, message, span, hint, tuple(notes)))
+            self._found.add(Diagnostic(code, severity, message, span, hint, tuple(notes), soft))
+
+    def take(self, findings: Iterable[Diagnostic]) -> None:
+        """Adds what another report found, under this one's policy."""
+        for found in findings:
+            self.add(
+                found.code, found.message, found.span, found.hint, found.notes, soft=found.soft
+            )
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -148,20 +184,21 @@ class Report:
             )
             for d in self._found
         }
-        texts = {f"{folder}/{path}": text for path, text in self.texts.items()}
-        return Report(self.policy, texts, self.files, seen)
+        texts = Texts(lambda path: self.texts[path.removeprefix(f"{folder}/")])
+        files = self.files and [f"{folder}/{path}" for path in self.files]
+        return Report(self.policy, texts, files, seen)
 
     def soften(self, code: Code, path: str) -> None:
-        """Makes `code` a warning in one file, whose format did not have the rule."""
-        self._soft.add((code, path))
-        self.inherit(self.policy)
+        """Makes the findings of `code` so far in one file warnings: its format has no such rule."""
+        hard = {d for d in self._found if d.code is code and d.span and d.span.path == path}
+        self._found -= hard
+        self.take(replace(found, soft=True) for found in hard)
 
     def inherit(self, policy: Policy) -> None:
         """Takes a policy that became known late, and applies it to what was found before."""
         self.policy = policy
         earlier, self._found = self._found, set()
-        for found in earlier:
-            self.add(found.code, found.message, found.span, found.hint, found.notes)
+        self.take(earlier)
 
 
 class OpenAccountError(AssertionError):
@@ -199,19 +236,26 @@ class Account:
         }
 
 
+CI_COMMAND = re.compile(r"##(?=\w*\[)")
+
+
 def clean(text: str) -> str:
-    """`text` with control characters written out, so that no file can steer the terminal."""
-    return "".join(
-        c
-        if c.isprintable() or c == " "
-        else (f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}")
-        for c in text
-    )
+    """`text` with control characters written out, so that no file can steer the terminal.
+
+    Nor can it steer a CI, which takes `##[...]` anywhere in its log for a command.
+    """
+    if not text.isprintable():
+        text = "".join(
+            c if c.isprintable() else (f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}")
+            for c in text
+        )
+    return CI_COMMAND.sub(r"#\\x23", text)
 
 
 def summary(report: Report) -> str:
     """The last line: what was looked at and how many findings there are."""
-    looked = f"checked {counted(report.files, 'leaf file')}: " if report.files is not None else ""
+    files = report.files
+    looked = f"checked {counted(len(files), 'leaf file')}: " if files is not None else ""
     return f"{looked}{counted(report.errors, 'error')}, {counted(report.warnings, 'warning')}"
 
 

@@ -17,7 +17,7 @@ from compiler import __version__
 from compiler.card import card
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account
-from compiler.documents import Document
+from compiler.documents.fetch import Document
 from compiler.expand import Drop, Sample
 from compiler.leaf import Leaf
 from compiler.mix import Mixture, Placed

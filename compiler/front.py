@@ -1,89 +1,282 @@
-"""A source goes in; its settings and a checked Taxonomy come out: the whole front end.
+"""A source goes in; its settings and what is wrong with its leaves come out: the whole front end.
 
-A file of its own because `trivium check` is this and nothing more, and must start light.
+A file of its own because `trivium check` is this and nothing more, and must start light. A compile
+takes the same way, and keeps the leaves.
 """
 
-import re
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import PurePosixPath
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import TYPE_CHECKING
 
-from compiler.check import check
-from compiler.codes import S009, T111
+from compiler.cache import Cache, Seen, key_of
+from compiler.check import check_across, check_authors, check_leaf
+from compiler.check.facts import Facts, facts_of
+from compiler.check.look import Limits, Look, named_documents, patterns_of
+from compiler.codes import S008, S009, T111, T113
 from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
-from compiler.diagnostics import Report, Span
+from compiler.diagnostics import Report, Span, Texts, counted
+from compiler.documents.patterns import matches
 from compiler.format import read_tree
 from compiler.leaf import Leaf, Taxonomy, make_leaf
-from compiler.source import LINK, Source, SourceFile, is_lost, leaf_files
-from compiler.tree import Tree
+from compiler.source import (
+    ATTRIBUTION_NAME,
+    LEAF_NAME,
+    LINK,
+    Source,
+    SourceFile,
+    beside,
+    is_leaf,
+    is_lost,
+    leaf_files,
+)
+from compiler.tree import MAX_BYTES
+
+if TYPE_CHECKING:
+    from compiler.source.revision import Change
+
+Step = Callable[[int, int], None]
 
 
 def read_checked(
     source: Source, report: Report, only: Collection[str] | None = None
 ) -> tuple[Curriculum | None, Taxonomy]:
-    """The settings (None where they have errors) and the leaves, under the settings' policy."""
-    curriculum = read_curriculum(source, report)
-    if curriculum:
-        report.inherit(curriculum.policy)
-    return curriculum, read_taxonomy(source, report, only)
+    """The settings (None where they have errors), and every leaf without an error.
 
-
-def read_taxonomy(source: Source, report: Report, only: Collection[str] | None = None) -> Taxonomy:
-    """Reads and checks every leaf of `source`, or of the files and folders `only`.
-
-    A leaf with an error is left out, the others go on.
+    `only`: files and folders to read; without it every leaf.
     """
-    known = frozenset(source.paths)
-    report.files = 0
-    trees: dict[str, Tree] = {}
-    leaves: list[Leaf] = []
-    every = leaf_files(source)
-    named = every if only is None else _named(source, known, only, report)
-    _say_lost(source, only, report)
-    for path in named:
-        report.files += 1
-        file = _read(source, path, report)
-        tree = read_tree(file, report) if file else None
-        if tree and not report.errors_at(path):
-            trees[path] = tree
-            leaves.append(make_leaf(tree, _attribution(source, known, path, report)))
-    taxonomy = Taxonomy(source.revision, tuple(leaves))
-    others = _others(source, set(every).difference(named), leaves)
-    check(taxonomy, trees, source, report, others)
+    curriculum = _settings(source, report)
+    front = _Front.of(source, curriculum, report, Cache())
+    named = front.named(only)
+    rest = sorted(set(leaf_files(source.paths)).difference(named))
+    leaves = [leaf for path in named if (leaf := front.keep(path))]
+    for path in rest:
+        front.see(path)
+    front.tell(named)
+    front.compare(front.facts(named), front.facts(rest))
     broken = report.broken
-    return Taxonomy(source.revision, tuple(leaf for leaf in leaves if leaf.file not in broken))
+    kept = tuple(leaf for leaf in leaves if leaf.file not in broken)
+    return curriculum, Taxonomy(source.revision, kept)
 
 
-def _others(source: Source, paths: Iterable[str], leaves: Iterable[Leaf]) -> Iterator[Leaf]:
-    """The leaves of `paths` that may ask a question of `leaves`; what is wrong with them is not
-    said here.
+def check(
+    source: Source,
+    report: Report,
+    only: Collection[str] | None = None,
+    change: "Change | None" = None,
+    cache: Cache | None = None,
+    step: Step = lambda done, total: None,
+) -> tuple[str, ...]:
+    """Reports what is wrong with the leaves of `source`, and returns which files were looked at.
 
-    Most files are told by their letters alone, since to parse them all takes long. An escape can
-    hide a letter.
+    `only`: files and folders to look at, without it every leaf file; the others are compared with.
+    `change`: then its commits are looked at too, and its leaves compared with those of the base.
+    `step` is told how many files of how many are done.
     """
-    asked = {_letters(seed.question) for leaf in leaves for seed in leaf.seeds}
-    for path in sorted(paths) if asked else ():
-        unsaid = Report()
-        file = _read(source, path, unsaid)
-        text = file.data.decode("utf-8", "replace") if file else ""
-        letters = _letters(text)
-        if not file or ("\\" not in text and not any(question in letters for question in asked)):
-            continue
-        tree = read_tree(file, unsaid)
-        if tree and not unsaid.errors_at(path):
-            yield make_leaf(tree, None)
+    front = _Front.of(source, _settings(source, report), report, cache or Cache())
+    named = front.named(only)
+    rest = sorted(set(leaf_files(source.paths)).difference(named))
+    base = front.beside(change.base) if change else None
+    older = _only_in_base(change, source) if change else []
+    total = len(named) + len(rest) + len(older)
+    done = 0
+    for reader, paths in ((front, [*named, *rest]), (base or front, older)):
+        for path in paths:
+            reader.see(path)
+            done += 1
+            step(done, total)
+    if change:
+        touched = {*change.paths, *change.deleted}
+        named += [path for path in rest if front.rests_on(path, touched)]
+        rest = [path for path in rest if path not in named]
+        if not change.fork:
+            _say_unknown_base(report)
+    front.tell(sorted(named))
+    facts = front.facts(sorted(named))
+    front.compare(facts, [*(base.facts(older) if base else ()), *front.facts(rest)])
+    if change:
+        check_authors(change, facts, report)
+    return tuple(sorted(named))
 
 
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold())
+def changed_files(change: "Change") -> tuple[str, ...]:
+    """The files to look at after a change: its leaves, and those whose attribution it touches."""
+    known = set(change.source.paths)
+    touched = {*change.paths, *change.deleted}
+    said = {beside(path, LEAF_NAME) for path in touched if path.endswith(ATTRIBUTION_NAME)}
+    leaves = {path for path in change.paths if is_leaf(path)}
+    return tuple(sorted((leaves | said) & (known | set(change.source.unread))))
+
+
+def _settings(source: Source, report: Report) -> Curriculum | None:
+    curriculum = read_curriculum(source, report)
+    if curriculum and FILE in source.paths:
+        report.inherit(curriculum.policy)
+    return curriculum
+
+
+def _only_in_base(change: "Change", source: Source) -> list[str]:
+    """The leaf files that the base has got, and the change neither has nor has removed."""
+    gone = {*change.deleted, *change.renamed.values(), *source.paths}
+    return [path for path in leaf_files(change.base.paths) if path not in gone]
+
+
+def _say_unknown_base(report: Report) -> None:
+    report.add(
+        T113,
+        "the commit at which the change began is not in this clone",
+        hint="fetch the whole history, such as with `fetch-depth: 0`; until then all that differs "
+        "from the base counts as the change's",
+    )
+
+
+@dataclass(slots=True)
+class _Front:
+    """The files of one source, each looked at once."""
+
+    source: Source
+    report: Report
+    cache: Cache
+    limits: Limits
+    share: float
+    known: frozenset[str]
+    grams: dict[tuple[str, int], frozenset[tuple[str, ...]]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    blobs: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(source: Source, curriculum: Curriculum | None, report: Report, cache: Cache) -> "_Front":
+        settings = curriculum or Curriculum()
+        limits = Limits(settings.teacher.context, settings.chunk_tokens)
+        report.texts = Texts(lambda path: _text(source, path))
+        known = frozenset(source.paths)
+        return _Front(source, report, cache, limits, settings.contributor_share, known)
+
+    def beside(self, source: Source) -> "_Front":
+        """The same for another source, of which nothing is said."""
+        known = frozenset(source.paths)
+        return _Front(source, Report(), self.cache, self.limits, self.share, known)
+
+    def named(self, only: Collection[str] | None) -> list[str]:
+        """The leaf files to look at, sorted; what cannot be read is reported."""
+        _say_lost(self.source, only, self.report)
+        if only is None:
+            return list(leaf_files(self.source.paths))
+        return _named(self.source, self.known, only, self.report)
+
+    def see(self, path: str) -> None:
+        """Looks at one file, or remembers what was found in it."""
+        self.seen[path] = self._remembered(path)
+
+    def keep(self, path: str) -> Leaf | None:
+        """Looks at one file, and returns its leaf."""
+        self.seen[path], leaf = self._look(path)
+        return leaf
+
+    def tell(self, paths: list[str]) -> None:
+        """Reports what was found in each of these files."""
+        self.report.files = paths
+        for path in paths:
+            self.report.take(self.seen[path].findings)
+
+    def facts(self, paths: Iterable[str]) -> list[Facts]:
+        """The facts of those files that are leaves."""
+        return [facts for path in paths if (facts := self.seen[path].facts)]
+
+    def rests_on(self, path: str, touched: Iterable[str]) -> bool:
+        """Whether a leaf's document is one of the files `touched`."""
+        patterns = self.seen[path].patterns
+        return bool(patterns) and any(matches(one, p) for one in touched for p in patterns)
+
+    def compare(self, facts: list[Facts], others: list[Facts]) -> None:
+        """Reports what only several leaves show."""
+        check_across(facts, others, self.share, self.report)
+
+    def _remembered(self, path: str) -> Seen:
+        try:
+            key = self._key(path)
+        except OSError:
+            return self._look(path)[0]
+        seen = self.cache.get(key) if key else None
+        if seen is None or seen.documents != self._documents(seen.patterns):
+            seen = self._look(path)[0]
+            if key:
+                self.cache.put(key, seen)
+        return seen
+
+    def _key(self, path: str) -> bytes:
+        """What the findings in a file rest on; nothing for one that is too large to be a leaf."""
+        if self.source.size(path) > MAX_BYTES:
+            return b""
+        said = beside(path, ATTRIBUTION_NAME)
+        return key_of(
+            path,
+            self.source.blob(path),
+            self.source.blob(said) if said in self.known else "",
+            str(self.limits),
+        )
+
+    def _documents(self, patterns: tuple[str, ...]) -> str:
+        """The hash of what the patterns name, "" for none."""
+        if not patterns:
+            return ""
+        for path in (named := named_documents(patterns, self.source.paths)):
+            if path not in self.blobs:
+                self.blobs[path] = self.source.blob(path)
+        told = "\0".join(f"{path}\0{self.blobs[path]}" for path in named)
+        return sha1(told.encode(), usedforsecurity=False).hexdigest()
+
+    def _look(self, path: str) -> tuple[Seen, Leaf | None]:
+        """One file through text, version, shape, meaning, and the checks of a single leaf."""
+        own = Report()
+        file = _read(self.source, path, own)
+        tree = read_tree(file, own) if file else None
+        if tree is None or own.errors:
+            return Seen(own.diagnostics, None), None
+        said = beside(path, ATTRIBUTION_NAME)
+        leaf = make_leaf(
+            tree, _read_attribution(self.source, said, own) if said in self.known else None
+        )
+        check_leaf(Look(leaf, tree, self.source, self.known, self.grams, self.limits), own)
+        patterns = patterns_of(leaf)
+        facts = facts_of(leaf, tree.span(("created_by",)))
+        return Seen(own.diagnostics, facts, patterns, self._documents(patterns)), leaf
 
 
 def _read(source: Source, path: str, report: Report) -> SourceFile | None:
+    """The file; None where it cannot be read, or is larger than any leaf."""
     try:
-        return SourceFile(path, source.read(path))
+        size = source.size(path)
+        if size <= MAX_BYTES:
+            return SourceFile(path, source.read(path))
     except OSError as wrong:
         _say_unread(path, (wrong.strerror or str(wrong)).lower(), report)
         return None
+    report.add(
+        S008,
+        f"the file has {counted(size, 'byte')}, more than {MAX_BYTES:,}",
+        Span(path),
+        "split the leaf, or move the text into a document",
+    )
+    return None
+
+
+def _read_attribution(source: Source, path: str, report: Report) -> str | None:
+    """The text of the leaf's `attribution.txt`."""
+    file = _read(source, path, report)
+    report.soften(S008, path)
+    return file.data.decode("utf-8", "replace").removeprefix("\ufeff") if file else None
+
+
+def _text(source: Source, path: str) -> str:
+    """The text of a file for an excerpt. Raises KeyError where there is none."""
+    with suppress(OSError):
+        if path in source.paths and source.size(path) <= MAX_BYTES:
+            return source.read(path).decode("utf-8", "replace").removeprefix("\ufeff")
+    raise KeyError(path)
 
 
 def _say_lost(source: Source, only: Collection[str] | None, report: Report) -> None:
@@ -96,13 +289,12 @@ def _say_lost(source: Source, only: Collection[str] | None, report: Report) -> N
 
 
 def _say_unread(path: str, why: str, report: Report) -> None:
-    if why == LINK:
-        report.soften(S009, path)
     report.add(
         S009,
         f"`{path}` cannot be read: {why}",
         Span(path),
         "put a plain file with a UTF-8 name there that you may read",
+        soft=why == LINK,
     )
 
 
@@ -112,14 +304,13 @@ def _named(
     """The files that `only` names, each once: a file as it is, of a folder its leaf files."""
     found: set[str] = set()
     for name in only:
-        inside = {path for path in leaf_files(source) if name == "." or path.startswith(f"{name}/")}
         if name in known:
             found.add(name)
         elif name in source.unread:
             continue
-        elif inside or any(path.startswith(f"{name}/") for path in (*known, *source.unread)):
-            found |= inside
-        else:
+        elif name == "." or (inside := _under(name, source.paths)):
+            found |= set(leaf_files(source.paths if name == "." else inside))
+        elif not any(path.startswith(f"{name}/") for path in source.unread):
             report.add(
                 T111,
                 f"`{name}` is no file or folder of the taxonomy",
@@ -129,14 +320,7 @@ def _named(
     return sorted(found)
 
 
-def _attribution(source: Source, known: Collection[str], path: str, report: Report) -> str | None:
-    """The text of the leaf's `attribution.txt`, None where there is none."""
-    beside = (PurePosixPath(path).parent / "attribution.txt").as_posix()
-    if beside not in known:
-        return None
-    file = _read(source, beside, report)
-    if file is None:
-        return None
-    text = file.data.decode("utf-8", "replace").removeprefix("\ufeff")
-    report.texts[beside] = text
-    return text
+def _under(folder: str, paths: Sequence[str]) -> Sequence[str]:
+    """Those of the sorted `paths` that lie in a folder."""
+    first = bisect_left(paths, f"{folder}/")
+    return paths[first : bisect_left(paths, f"{folder}0", first)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from compiler.codes import M306
 from compiler.diagnostics import Report
-from compiler.documents import Chunk
+from compiler.documents.chunk import Chunk
 from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillLeaf
 
 

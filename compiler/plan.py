@@ -9,7 +9,7 @@ seed example standing in for what the teacher will write.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.documents import estimate_tokens
+from compiler.documents.chunk import estimate_tokens
 from compiler.journal import Journal, key_of
 from compiler.lower import Unit
 from compiler.pipeline import Generate, Pipeline
@@ -66,7 +66,7 @@ def _line(
     calls = prompt = completion = journaled = samples = 0
     for unit in units:
         records = 1
-        columns = {**_stand_ins(unit), **unit.columns}
+        columns = {**stand_ins(unit), **unit.columns}
         for number, stage in enumerate(pipeline.generates):
             messages = render(stage.prompt, columns)
             calls += records
@@ -93,7 +93,8 @@ def _line(
     )
 
 
-def _stand_ins(unit: Unit) -> dict[str, object]:
+def stand_ins(unit: Unit) -> dict[str, object]:
+    """The first seed example, for what the teacher will write: question, answer and context."""
     example = unit.columns["examples"]
     assert isinstance(example, Sequence)
     return dict(example[0])

@@ -5,8 +5,8 @@ import copy
 import yaml
 
 from compiler.diagnostics import Report
-from compiler.front import read_taxonomy
-from compiler.source import WorkTree
+from compiler.front import read_checked
+from compiler.source import WorkTree, blob_id
 
 SKILL = "compositional_skills/rhyme/qna.yaml"
 KNOWLEDGE = "knowledge/birds/robin/qna.yaml"
@@ -67,7 +67,7 @@ def read(folder, files=None, only=None, policy=None):
     """The taxonomy of `folder`, and the report on it."""
     report = Report(policy) if policy else Report()
     write(folder, files or {})
-    return read_taxonomy(WorkTree(folder), report, only), report
+    return read_checked(WorkTree(folder), report, only)[1], report
 
 
 def said(report):
@@ -84,6 +84,12 @@ class OneFile:
         self.paths = (path,)
         self.unread = {}
         self.data = data
+
+    def size(self, path):
+        return len(self.data)
+
+    def blob(self, path):
+        return blob_id(self.data)
 
     def read(self, path):
         return self.data

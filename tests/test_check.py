@@ -2,16 +2,14 @@
 
 import os
 import subprocess
-import time
 
 import pytest
 
-from compiler.check import CHECKS, CHECKS_OVER_ALL
-from compiler.codes import CATALOGUE
 from compiler.diagnostics import Policy, Report
-from compiler.front import read_taxonomy
+from compiler.front import read_checked
 from compiler.render import RENDERERS
-from compiler.source import Revision, WorkTree
+from compiler.source import WorkTree
+from compiler.source.revision import Revision
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill, write
 
 BESIDE = SKILL.replace("qna.yaml", "attribution.txt")
@@ -51,8 +49,12 @@ CASES = {
     ),
     "another answer": ({SKILL: seed(skill(), 3, question=FIRST["question"])}, ["T133"]),
     "copied": (
-        {SKILL: skill(), KNOWLEDGE: asked(knowledge(), 0, 0, question=FIRST["question"])},
+        {SKILL: skill(), KNOWLEDGE: asked(knowledge(), 0, 0, **FIRST)},
         ["T121"],
+    ),
+    "answered otherwise elsewhere": (
+        {SKILL: skill(), KNOWLEDGE: asked(knowledge(), 0, 0, question=FIRST["question"])},
+        ["T133"],
     ),
     "not in the document": (
         {KNOWLEDGE: seed(knowledge(), 2, context="Sparrows live in towns and eat bread.")},
@@ -114,11 +116,6 @@ def test_a_change_is_found_and_nothing_else(tmp_path, name):
         assert len(taxonomy.leaves) == sum(path.endswith("qna.yaml") for path in files)
 
 
-def test_there_is_a_check_for_every_code():
-    told = {str(check.__doc__)[:4] for check in (*CHECKS, *CHECKS_OVER_ALL)}
-    assert told == {code for code in CATALOGUE if "T120" <= code <= "T134"}
-
-
 def test_an_escape_in_quotes_is_seen_too(tmp_path):
     pair = r'{question: a, answer: "b\u200b"}'
     text = f"created_by: ada\ntask_description: x\nseed_examples:\n- {pair}\n"
@@ -154,7 +151,7 @@ def test_a_policy_raises_and_allows(tmp_path):
 def test_one_bad_leaf_does_not_stop_the_others(tmp_path):
     taxonomy, report = read(tmp_path, {SKILL: "a: 'b", KNOWLEDGE: knowledge()})
     assert [leaf.file for leaf in taxonomy.leaves] == [KNOWLEDGE]
-    assert (report.files, report.errors) == (2, 1)
+    assert (len(report.files), report.errors) == (2, 1)
 
 
 def rhymes(n):
@@ -167,25 +164,16 @@ def rhymes(n):
 @pytest.mark.parametrize("named", ["compositional_skills/a", "compositional_skills/c/qna.yaml"])
 def test_a_named_leaf_is_compared_with_all_others(tmp_path, named):
     files = {f"compositional_skills/{name}/qna.yaml": rhymes(name) for name in "abcd"}
-    copy = rhymes("copy")["seed_examples"][0]["question"]
-    seed(files["compositional_skills/a/qna.yaml"], 1, question=copy)
+    copy, answer = rhymes("copy")["seed_examples"][0].values()
+    seed(files["compositional_skills/a/qna.yaml"], 1, question=copy, answer=answer)
     seed(files["compositional_skills/b/qna.yaml"], 0, answer="<your answer>")
-    seed(files["compositional_skills/c/qna.yaml"], 2, question=copy.upper() + "\n ")
+    seed(files["compositional_skills/c/qna.yaml"], 2, question=copy.upper() + "\n ", answer=answer)
     files["compositional_skills/e/qna.yaml"] = "a: 'b"
     taxonomy, report = read(tmp_path, files, only=[named])
     (found,) = report.diagnostics
-    assert (found.code.id, report.files, len(taxonomy.leaves)) == ("T121", 1, 1)
+    assert (found.code.id, len(report.files), len(taxonomy.leaves)) == ("T121", 1, 1)
     assert found.span.path.startswith(named)
     assert read(tmp_path, only=["compositional_skills/d"])[1].diagnostics == ()
-
-
-def test_one_named_leaf_among_many_is_checked_at_once(tmp_path):
-    files = {f"compositional_skills/n{n}/qna.yaml": rhymes(n) for n in range(300)}
-    write(tmp_path, files)
-    start = time.perf_counter()
-    _, report = read(tmp_path, only=["compositional_skills/n7"])
-    assert time.perf_counter() - start < 1
-    assert (report.files, report.diagnostics) == (1, ())
 
 
 LEFT = "compositional_skills/left/qna.yaml"
@@ -245,7 +233,7 @@ def test_what_one_may_not_read_is_said(tmp_path, monkeypatch):
     scan, may = os.scandir, os.access
 
     def refuse(path):
-        if str(path).endswith(("knowledge/birds", "/locked")):
+        if str(path).rstrip("/").endswith(("knowledge/birds", "/locked")):
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
@@ -285,17 +273,9 @@ def test_a_revision_says_what_the_work_tree_says(tmp_path):
     for source, report in zip(
         (WorkTree(tmp_path), Revision(tmp_path, "HEAD")), reports, strict=True
     ):
-        read_taxonomy(source, report)
+        read_checked(source, report)
     assert reports[0].diagnostics == reports[1].diagnostics
     assert len(reports[0].diagnostics) == 3
 
 
 ME = ["-c", "user.name=t", "-c", "user.email=t@t"]
-
-
-def test_many_leaves_are_read_in_seconds(tmp_path):
-    files = {f"compositional_skills/n{n}/qna.yaml": rhymes(n) for n in range(300)}
-    start = time.perf_counter()
-    taxonomy, report = read(tmp_path, files)
-    assert time.perf_counter() - start < 6
-    assert (len(taxonomy.leaves), report.diagnostics) == (300, ())

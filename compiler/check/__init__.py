@@ -1,18 +1,22 @@
-"""A Taxonomy goes in; what no schema can say of it is reported.
+"""Leaves go in; what no schema can say of them is reported.
 
 A pass of its own because each of these rules looks at meaning: at two questions, at a leaf and its
 document, at a licence. They are warnings, for InstructLab's validator passes all of it; a
 curriculum can raise them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from compiler.check import questions, sources, texts
+from compiler.check.across import contributor_share, shared_questions
+from compiler.check.authors import foreign_author, missing_sign_off
+from compiler.check.facts import Facts
 from compiler.check.look import Finding, Findings, Look
 from compiler.diagnostics import Report
-from compiler.leaf import Leaf, Taxonomy
-from compiler.source import Source
-from compiler.tree import Tree
+
+if TYPE_CHECKING:
+    from compiler.source.revision import Change
 
 CHECKS: tuple[Callable[[Look], Findings], ...] = (
     questions.repeated_question,
@@ -30,29 +34,29 @@ CHECKS: tuple[Callable[[Look], Findings], ...] = (
     questions.contradicting_answers,
     questions.ignored_questions,
 )
-CHECKS_OVER_ALL: tuple[Callable[[Taxonomy], Findings], ...] = (questions.copied_question,)
 
 
-def check(
-    taxonomy: Taxonomy,
-    trees: Mapping[str, Tree],
-    source: Source,
-    report: Report,
-    others: Iterable[Leaf] = (),
+def check_leaf(look: Look, report: Report) -> None:
+    """Reports what one leaf shows."""
+    for run in CHECKS:
+        _tell(run(look), report)
+
+
+def check_across(
+    facts: Sequence[Facts], others: Sequence[Facts], share: float, report: Report
 ) -> None:
-    """Reports T120 to T134; `trees` maps a leaf's file to its tree.
+    """Reports what only several leaves show; of `others` nothing is said.
 
-    `others` are compared with, and nothing is said of them.
+    `share`: the part of a branch from which one contributor's leaves are too many.
     """
-    files = frozenset(source.paths)
-    grams: dict[tuple[str, int], frozenset[tuple[str, ...]]] = {}
-    looks = [Look(leaf, trees[leaf.file], source, files, grams) for leaf in taxonomy.leaves]
-    for look in looks:
-        for run in CHECKS:
-            _tell(run(look), report)
-    every = Taxonomy(taxonomy.revision, (*others, *taxonomy.leaves))
-    for run_over_all in CHECKS_OVER_ALL:
-        _tell((found for found in run_over_all(every) if found.span.path in trees), report)
+    _tell(shared_questions(facts, others), report)
+    _tell(contributor_share(facts, others, share), report)
+
+
+def check_authors(change: "Change", facts: Sequence[Facts], report: Report) -> None:
+    """Reports what the commits of a change show."""
+    _tell(foreign_author(change, {one.file: one for one in facts}), report)
+    _tell(missing_sign_off(change), report)
 
 
 def _tell(findings: Iterable[Finding], report: Report) -> None:

@@ -3,14 +3,15 @@
 The ground that all checks stand on, kept apart so that each part of the package is only checks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from compiler.codes import Code
 from compiler.diagnostics import Note, Span
-from compiler.leaf import Leaf
-from compiler.source import Source
+from compiler.documents.patterns import matching
+from compiler.leaf import KnowledgeLeaf, Leaf
+from compiler.source import ATTRIBUTION_NAME, Source, SourceFile, beside
 from compiler.tree import Path, Tree
 
 
@@ -38,7 +39,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Look:
-    """What a check may look at: one leaf, its tree, and the files around it.
+    """What a check may look at: one leaf, its tree, `attribution.txt` beside it, and the documents
+    of this taxonomy that it names. Nothing else: what was found is kept by these files' hashes.
 
     `grams` is shared by all leaves: a document's path and a length to the runs of so many words.
     """
@@ -55,6 +57,22 @@ class Look:
         """Every text of the leaf with its path."""
         return tuple(_texts(self.tree.value, ()))
 
+    @cached_property
+    def joined(self) -> str:
+        """All texts of the leaf, one after the other: to search at once what is mostly nowhere."""
+        return "\n".join([text for _, text in self.texts])
+
+    @cached_property
+    def attribution(self) -> SourceFile | None:
+        """`attribution.txt` beside the leaf; None where there is none."""
+        path = beside(self.leaf.file, ATTRIBUTION_NAME)
+        return SourceFile(path, self.read(path)) if path in self.files else None
+
+    @cached_property
+    def documents(self) -> tuple[str, ...]:
+        """The files of this taxonomy that the leaf's patterns name, sorted."""
+        return named_documents(patterns_of(self.leaf), self.source.paths)
+
     def read(self, path: str) -> bytes:
         """The bytes of one of `files`; none where it breaks while it is read."""
         try:
@@ -65,6 +83,17 @@ class Look:
     def named(self, *keys: str) -> Iterator[tuple[Path, str]]:
         """The texts under one of these keys."""
         return ((path, text) for path, text in self.texts if path[-1] in keys)
+
+
+def patterns_of(leaf: Leaf) -> tuple[str, ...]:
+    """The patterns of a leaf whose document is a file of the same taxonomy; of others none."""
+    is_here = isinstance(leaf, KnowledgeLeaf) and leaf.document.repo == "."
+    return leaf.document.patterns if is_here and isinstance(leaf, KnowledgeLeaf) else ()
+
+
+def named_documents(patterns: Iterable[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """Those of the sorted `paths` that one of the patterns names."""
+    return tuple(sorted({path for pattern in patterns for path in matching(paths, pattern)}))
 
 
 def _texts(value: object, at: Path) -> Iterator[tuple[Path, str]]:

@@ -1,11 +1,11 @@
-"""Checks of what is asked: repeated, copied, contradicting, ungrounded and ignored questions."""
+"""Checks of what one leaf asks: repeated, contradicting, half grounded and ignored questions."""
 
 from collections.abc import Iterable, Iterator
 
 from compiler import codes
 from compiler.check.look import Finding, Findings, Look, same, short
 from compiler.diagnostics import Note
-from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillLeaf, Taxonomy
+from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Seed, SkillLeaf
 
 
 def repeated_question(look: Look) -> Findings:
@@ -35,22 +35,6 @@ def contradicting_answers(look: Look) -> Findings:
                 "keep one answer, or make the questions different",
                 (Note("the first answer", first.span),),
             )
-
-
-def copied_question(taxonomy: Taxonomy) -> Findings:
-    """T121."""
-    first: dict[tuple[str, str], tuple[Leaf, Seed]] = {}
-    for leaf in taxonomy.leaves:
-        for seed in leaf.seeds:
-            other, earlier = first.setdefault(_asked(seed, leaf), (leaf, seed))
-            if other is not leaf:
-                yield Finding(
-                    codes.T121,
-                    f"the question {short(seed.question)} is one of `{other.path}`",
-                    seed.span,
-                    "ask something of your own, or join the two leaves",
-                    (Note("there", earlier.span),),
-                )
 
 
 def mixed_grounding(look: Look) -> Findings:
@@ -100,8 +84,3 @@ def _repeats(seeds: Iterable[Seed]) -> Iterator[tuple[Seed, list[Seed]]]:
 
 def _times(count: int) -> str:
     return "twice" if count == 2 else f"{count} times"
-
-
-def _asked(seed: Seed, leaf: Leaf) -> tuple[str, str]:
-    """What makes a question the same: for a skill its context belongs to it."""
-    return ("" if isinstance(leaf, KnowledgeLeaf) else same(seed.context), same(seed.question))

@@ -1,11 +1,16 @@
 """A command line goes in; findings and an exit status come out: the compiler's commands."""
 
-from compiler.cli.base import app, guarded
-from compiler.cli.build import compile, plan, show
-from compiler.cli.check import check, explain
+from compiler.cli.app import guarded, make_app
 
-COMMANDS = (check, explain, plan, compile, show)
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS = {
+    "check": "compiler.cli.check:check",
+    "explain": "compiler.cli.explain:explain",
+    "new": "compiler.cli.new:new",
+    "preview": "compiler.cli.preview:preview",
+    "plan": "compiler.cli.build:plan",
+    "compile": "compiler.cli.build:compile",
+    "show": "compiler.cli.build:show",
+}
+app = make_app(COMMANDS)
 
-__all__ = ["COMMANDS", "app", "guarded"]
+__all__ = ["COMMANDS", "app", "guarded", "make_app"]

@@ -1,41 +1,27 @@
-"""What every command shares: the application, its options, how findings are printed, and the exit
-status.
+"""What every command shares: options, the taxonomy's folder, and how findings are printed.
 
-Parsing only: every command says what it needs, imports it then, and hands over. Exit status: 0
-clean, 1 errors, 2 usage, 3 our bug.
+Parsing only: every command says what it needs, imports it then, and hands over.
 """
 
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compiler import __version__
-from compiler.codes import B902, B903, Code
-from compiler.diagnostics import OpenAccountError, Report, clean
+from compiler.diagnostics import Report, clean
 from compiler.render import RENDERERS
-from compiler.source import BRANCHES
+from compiler.source import BRANCHES, LEAF_NAME
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 BUILD = Path("out/build")
-
-app = typer.Typer(
-    name="trivium",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+FORMS_FOR_CI = ("github", "sarif", "junit")
 
 TaxonomyOption = Annotated[
     Path | None,
@@ -46,9 +32,14 @@ TaxonomyOption = Annotated[
         show_default=False,
     ),
 ]
+AtOption = Annotated[
+    str | None,
+    typer.Option("--at", metavar="REV", help="Read a git revision, not the files on disk."),
+]
 
 
-def _known_form(form: str) -> str:
+def known_form(form: str) -> str:
+    """The name of a format. Raises typer.BadParameter."""
     if form not in RENDERERS:
         raise typer.BadParameter(f"`{form}` is not one of {', '.join(RENDERERS)}")
     return form
@@ -59,88 +50,73 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="|".join(RENDERERS),
-        callback=_known_form,
+        callback=known_form,
         help="How findings are printed.",
     ),
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"trivium {__version__}")
-        raise typer.Exit
+def home() -> Path:
+    """The folder that outlives a build: the journal, fetched documents, what a check found.
 
-
-@app.callback()
-def _about(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """A curriculum compiler for language models. `trivium run` shows the whole road.
-
-    Exit status: 0 clean, 1 errors, 2 usage, 3 a bug of ours.
+    `TRIVIUM_HOME` moves it.
     """
+    return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")
 
 
-def taxonomy_folder(named: Path | None) -> Path:
-    """The taxonomy that a command works on; a usage error where there is none."""
+def taxonomy_folder(named: Path | None, paths: Sequence[str] = ()) -> Path:
+    """The taxonomy that a command works on; a usage error where there is none.
+
+    Without a name it is the one here, else the one in which the first of `paths` lies.
+    """
     if named is not None:
         if not named.is_dir():
             raise typer.BadParameter(f"`{named}` is not a folder", param_hint="--taxonomy")
         return named
-    if Path("taxonomy").is_dir():
-        return Path("taxonomy")
-    if any(Path(branch).is_dir() for branch in BRANCHES):
-        return Path()
+    here = Path("taxonomy") if Path("taxonomy").is_dir() else Path()
+    is_here = here != Path() or _has_branch(here)
+    for name in paths[:1]:
+        inside = is_here and Path(name).resolve().is_relative_to(here.resolve())
+        if not inside and (found := _above(Path(name))):
+            return found
+    if is_here:
+        return here
     raise typer.BadParameter(
         f"no taxonomy here: neither `taxonomy` nor one of {', '.join(f'`{b}`' for b in BRANCHES)} "
         "is a folder of the current one; name it with `--taxonomy DIR`"
     )
 
 
+def _has_branch(folder: Path) -> bool:
+    return any((folder / branch).is_dir() for branch in BRANCHES)
+
+
+def _above(path: Path) -> Path | None:
+    """The taxonomy that a path lies in, told by the branch on the way; the folder of a lone leaf."""
+    whole = path.resolve()
+    for folder in (whole, *whole.parents):
+        if folder.name in BRANCHES and folder.is_dir():
+            return folder.parent
+    return whole.parent if whole.name == LEAF_NAME and whole.is_file() else None
+
+
 def finish(report: Report, form: str, root: Path) -> None:
     """Prints a report; raises Exit(1) where it has errors."""
-    if form == "github" and (folder := _from_here(root)) != ".":
-        report = report.under(folder)
-    text = RENDERERS[form](report)
-    screen = console()
-    if form == "human" and screen.is_terminal:
-        screen.print(_coloured(text), soft_wrap=True)
+    text = rendered(report, form, root)
+    if form == "human" and sys.stdout.isatty():
+        console().print(_coloured(text), soft_wrap=True)
     elif text:
         sys.stdout.write(text + "\n")
     if report.errors:
         raise typer.Exit(1)
 
 
-def guarded(app: typer.Typer) -> NoReturn:
-    """Runs a command line; what nobody expected becomes one line and exit status 3."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (OSError, sqlite3.Error) as wrong:
-        if os.environ.get("TRIVIUM_DEBUG"):
-            raise
-        _last_words(B903, wrong, "look at the path, its permissions and the space left")
-        sys.exit(1)
-    except Exception as wrong:
-        if os.environ.get("TRIVIUM_DEBUG"):
-            raise
-        code = wrong.code if isinstance(wrong, OpenAccountError) else B902
-        hint = "this is our bug; please report it to the project with the command and the"
-        _last_words(code, wrong, f"{hint} traceback that TRIVIUM_DEBUG=1 shows")
-        sys.exit(3)
-    sys.exit(0)
-
-
-def _last_words(code: Code, wrong: Exception, hint: str) -> None:
-    said = clean(" ".join(str(wrong).split()))[:300]
-    with suppress(OSError):
-        sys.stderr.write(
-            f"error[{code.id}] {code.name}: {type(wrong).__name__}: {said}\n   = help: {hint}\n"
-        )
+def rendered(report: Report, form: str, root: Path) -> str:
+    """A report in one of the formats; what a CI reads names files from the current folder."""
+    folder = _from_here(root)
+    if form in FORMS_FOR_CI and folder != "." and not folder.startswith(".."):
+        report = report.under(folder)
+    return RENDERERS[form](report)
 
 
 def _from_here(root: Path) -> str:

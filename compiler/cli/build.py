@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compiler.cli.base import BUILD, TaxonomyOption, finish, print_table, taxonomy_folder
+from compiler.cli.base import (
+    BUILD,
+    AtOption,
+    TaxonomyOption,
+    finish,
+    home,
+    print_table,
+    taxonomy_folder,
+)
 from compiler.codes import E703, F605, M303
 from compiler.diagnostics import Report, Span, clean, counted
 
@@ -27,17 +35,6 @@ TeacherOption = Annotated[
         show_default=False,
     ),
 ]
-AtOption = Annotated[
-    str | None,
-    typer.Option("--at", metavar="REV", help="Read a git revision, not the files on disk."),
-]
-
-
-def home() -> Path:
-    """The folder that outlives a build: the journal, and fetched documents. `TRIVIUM_HOME` moves
-    it.
-    """
-    return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")
 
 
 def plan(
@@ -52,7 +49,7 @@ def plan(
     if program is None or spec is None:
         finish(report, "human", root)
         return
-    model = _teacher(spec, root, report)
+    model = named_teacher(spec, root, report)
     if model is None:
         finish(report, "human", root)
         return
@@ -108,9 +105,9 @@ def _compile(root: Path, out: Path, teacher: str | None, at: str | None, report:
     program, spec = _prepare(root, teacher, at, report)
     if program is None or spec is None:
         return
-    asked = _teacher(spec, root, report)
+    asked = named_teacher(spec, root, report)
     judging = program.curriculum.judge
-    judge = asked if judging in (None, spec) else _teacher(judging, root, report)
+    judge = asked if judging in (None, spec) else named_teacher(judging, root, report)
     if asked is None or judge is None:
         return
     _test_writable(out)
@@ -193,7 +190,7 @@ def _prepare(
     return program, named or (program.curriculum.teacher if program else None)
 
 
-def _teacher(spec: "TeacherSpec", root: Path, report: Report) -> "Teacher | None":
+def named_teacher(spec: "TeacherSpec", root: Path, report: Report) -> "Teacher | None":
     """The teacher; a script's path counts from the current folder, then from the taxonomy."""
     from compiler.teacher.make import make_teacher
 

@@ -1,74 +1,159 @@
-"""The commands that look at a taxonomy: `check`, and `explain` for what it says."""
+"""The command that looks at a taxonomy, and mends what is safe to mend."""
 
 import sys
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compiler.cli.base import FormatOption, TaxonomyOption, console, finish, taxonomy_folder
-from compiler.codes import CATALOGUE, LETTERS, Code
+from compiler.cli.base import (
+    AtOption,
+    FormatOption,
+    TaxonomyOption,
+    finish,
+    home,
+    known_form,
+    rendered,
+    taxonomy_folder,
+)
 from compiler.diagnostics import Report
-from compiler.resources import PAGES
+from compiler.source import Overlay, Source, WorkTree, open_source
+
+if TYPE_CHECKING:
+    from compiler.source.revision import Change
+
+STDIN = "-"
 
 
 def check(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH]...",
-            help="Files or folders, from the current folder or from the taxonomy. Without: all.",
+            metavar="[PATH|-]...",
+            help="Files or folders, from the current folder or from the taxonomy; `-` is the "
+            "standard input. Without: all.",
             show_default=False,
         ),
     ] = None,
     taxonomy: TaxonomyOption = None,
-    form: FormatOption = "human",
-    at: Annotated[
+    at: AtOption = None,
+    diff: Annotated[
         str | None,
-        typer.Option("--at", metavar="REV", help="Read a git revision, not the files on disk."),
+        typer.Option(
+            "--diff",
+            metavar="BASE[..HEAD]",
+            help="Check what a change adds to a git revision: up to HEAD, else up to the files on "
+            "disk.",
+        ),
     ] = None,
+    stdin_path: Annotated[
+        str | None,
+        typer.Option("--stdin-path", metavar="PATH", help="Which file the standard input is."),
+    ] = None,
+    form: FormatOption = "human",
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            metavar="FORMAT:FILE",
+            help="Write the findings to a file too; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Look at every file anew.")] = False,
 ) -> None:
     """Check the leaves of a taxonomy."""
-    from compiler.front import read_checked
-    from compiler.source import open_source
+    from compiler import front
+    from compiler.cache import Cache
+    from compiler.progress import Progress
 
-    root = taxonomy_folder(taxonomy)
+    outputs = [_output(text) for text in output or ()]
+    asked = _asked(paths or [], taxonomy, at, diff, stdin_path)
     report = Report()
+    with (
+        Cache(None if no_cache else home() / "check.sqlite") as cache,
+        Progress("file", 0) as progress,
+    ):
+
+        def step(done: int, total: int) -> None:
+            progress.total = total
+            progress.step()
+
+        front.check(asked.source, report, asked.only, asked.change, cache, step)
+    for kind, file in outputs:
+        file.write_text(rendered(report, kind, asked.root) + "\n", "utf-8")
+    finish(report, form, asked.root)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What to look at; `only` is None for every leaf file."""
+
+    root: Path
+    source: Source
+    only: tuple[str, ...] | None
+    change: "Change | None"
+
+
+def _asked(
+    paths: list[str],
+    taxonomy: Path | None,
+    at: str | None,
+    diff: str | None,
+    stdin_path: str | None,
+) -> _Asked:
+    """What the options mean; a usage error where they contradict each other."""
+    from compiler.front import changed_files
+
+    if at and diff:
+        raise typer.BadParameter("`--at` and `--diff` exclude each other: use `--diff BASE..REV`")
+    if STDIN in paths:
+        if paths != [STDIN] or at or diff:
+            raise typer.BadParameter("`-` is read alone, and beside the files on disk")
+        if not stdin_path:
+            raise typer.BadParameter("`-` needs `--stdin-path PATH`, for a path says what it is")
+        return _asked_of_stdin(stdin_path, taxonomy)
+    if stdin_path:
+        raise typer.BadParameter("`--stdin-path` goes with the path `-`")
+    root = taxonomy_folder(taxonomy, [] if at or diff else paths)
+    change = None
     try:
-        source = open_source(root, at)
+        if diff:
+            from compiler.source.revision import open_change  # git is slow to start
+
+            change = open_change(root, diff)
+        source = change.source if change else open_source(root, at)
     except ValueError as wrong:
-        raise typer.BadParameter(str(wrong)) from wrong
-    only = [_inside(name, root, source.paths) for name in paths] if paths else None
-    read_checked(source, report, only)
-    finish(report, form, root)
+        raise typer.BadParameter(str(wrong), param_hint="--diff" if diff else "--at") from wrong
+    only = tuple(_inside(name, root, source.paths) for name in paths) if paths else None
+    if change:
+        changed = changed_files(change)
+        only = tuple(
+            path
+            for path in changed
+            if only is None or any(o == "." or f"{path}/".startswith(f"{o}/") for o in only)
+        )
+    return _Asked(root, source, only, change)
 
 
-def explain(
-    code: Annotated[
-        str | None,
-        typer.Argument(metavar="[CODE|NAME]", help="Such as `T105` or `missing-answer`."),
-    ] = None,
-) -> None:
-    """Show the page of a code, or list all codes."""
-    screen = console()
-    if code is None:
-        letter = ""
-        for entry in CATALOGUE.values():
-            if entry.id[0] != letter:
-                screen.print(("\n" if letter else "") + LETTERS[entry.id[0]])
-                letter = entry.id[0]
-            screen.print(f"  {entry.id}  {entry.name:24} {entry.summary}", soft_wrap=True)
-        return
-    found = _find(code)
-    page = PAGES / f"{found.id}.md"
-    text = page.read_text("utf-8") if page.is_file() else f"# {found}\n\n{found.summary}\n"
-    if screen.is_terminal:
-        from rich.markdown import Markdown
+def _asked_of_stdin(stdin_path: str, taxonomy: Path | None) -> _Asked:
+    """The standard input in the place of a file, which need not be there."""
+    root = Path()
+    with suppress(typer.BadParameter):
+        root = taxonomy_folder(taxonomy, [stdin_path])
+    path = _inside(stdin_path, root, (stdin_path,))
+    source = Overlay(WorkTree(root), path, sys.stdin.buffer.read())
+    return _Asked(root, source, (path,), None)
 
-        screen.print(Markdown(text))
-    else:
-        sys.stdout.write(text)
+
+def _output(text: str) -> tuple[str, Path]:
+    form, colon, file = text.partition(":")
+    if not colon or not file:
+        raise typer.BadParameter(f"`{text}` is not FORMAT:FILE", param_hint="--output")
+    return known_form(form), Path(file)
 
 
 def _inside(name: str, root: Path, known: Collection[str]) -> str:
@@ -82,16 +167,3 @@ def _inside(name: str, root: Path, known: Collection[str]) -> str:
         if path == "." or any(p == path or p.startswith(f"{path}/") for p in known):
             return path
     return typed
-
-
-def _find(word: str) -> Code:
-    from rapidfuzz import process
-
-    if found := CATALOGUE.get(word.upper()):
-        return found
-    names = {code.name: code for code in CATALOGUE.values()}
-    if found := names.get(word.lower()):
-        return found
-    near = process.extractOne(word, [*CATALOGUE, *names], score_cutoff=60)
-    hint = f"did you mean `{near[0]}`?" if near else "`trivium explain` lists them all"
-    raise typer.BadParameter(f"no code `{word}`; {hint}", param_hint="CODE")

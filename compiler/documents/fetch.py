@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from compiler.codes import T140, T141, T142, T143, T144, Code
 from compiler.diagnostics import Report
+from compiler.documents.patterns import matching
 from compiler.documents.text import normalise
 from compiler.leaf import KnowledgeLeaf
 from compiler.source import Source, blob_id
@@ -76,7 +76,7 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
                     "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
                 )
             blobs = _blobs(repo, commit)
-            found = _select(leaf, tuple(blobs), report)
+            found = _select(leaf, sorted(blobs), report)
             read = {path: _read(repo, blobs[path]) for path in found}
     except _UnusableError as wrong:
         report.add(wrong.code, wrong.message, leaf.document.span, wrong.hint)
@@ -89,33 +89,12 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
     return tuple(_documents(leaf, commit, read, report))
 
 
-def matches(path: str, pattern: str) -> bool:
-    """Whether a glob pattern names `path`; `**` stands for folders, no `*` for a dot file."""
-    parts = path.split("/")
-    reached = {0}
-    for wanted in pattern.removeprefix("./").split("/"):
-        if wanted == "**":
-            last = min(reached, default=len(parts))
-            while last < len(parts) and not parts[last].startswith("."):
-                last += 1
-            reached = set(range(min(reached, default=last + 1), last + 1))
-            continue
-        reached = {
-            i + 1
-            for i in reached
-            if i < len(parts)
-            and (wanted.startswith(".") or not parts[i].startswith("."))
-            and fnmatchcase(parts[i], wanted)
-        }
-    return len(parts) in reached
-
-
 def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[str]:
     """The paths that a pattern names and that can be read."""
     wanted = leaf.document
     found: set[str] = set()
     for pattern in wanted.patterns:
-        named = {path for path in paths if matches(path, pattern)}
+        named = set(matching(paths, pattern))
         if not named:
             near = _near(pattern, paths)
             hint = f"did you mean `{near}`?" if near else "name a file of the repository"

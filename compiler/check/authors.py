@@ -1,0 +1,59 @@
+"""Checks of who brings a change: the author of a commit, and the sign-off.
+
+They need commits, so they run only where a change is checked.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from compiler import codes
+from compiler.check.facts import Facts
+from compiler.check.look import Finding, Findings
+from compiler.diagnostics import Span
+
+if TYPE_CHECKING:
+    from compiler.source.revision import Change, Commit
+
+
+def foreign_author(change: "Change", facts: Mapping[str, Facts]) -> Findings:
+    """T156, of leaves that the change adds; a later hand may well mend another's leaf."""
+    for path in change.added:
+        adding = [commit for commit in change.commits if path in commit.paths]
+        one = facts.get(path)
+        if one and adding and not any(_is_same(one.created_by, commit) for commit in adding):
+            yield Finding(
+                codes.T156,
+                f"`created_by` is `{one.created_by}`, the commit is by `{adding[0].name}`",
+                one.author,
+                "write the name of the account that brings the leaf, or let its author commit it",
+            )
+
+
+def missing_sign_off(change: "Change") -> Findings:
+    """T157."""
+    for commit in change.commits:
+        signed = (signer.casefold() for signer in commit.signers)
+        if not any(commit.email.casefold() in signer for signer in signed):
+            what = "is signed off by another" if commit.signers else "has no sign-off"
+            yield Finding(
+                codes.T157,
+                f"commit {commit.hash[:10]} by `{commit.name}` {what}",
+                Span(commit.paths[0]),
+                "sign it off with `git commit --amend --signoff`, or `git rebase --signoff BASE`",
+            )
+
+
+def _is_same(created_by: str, commit: "Commit") -> bool:
+    """Whether an account can be that of a commit's author: nobody writes both in the same way."""
+    account = _letters(created_by)
+    local = re.sub(r"^\d+\+", "", commit.email.partition("@")[0])
+    names = [_letters(name) for name in (commit.name, local)]
+    parts = [_letters(part) for part in re.split(r"[\s._-]+", commit.name)]
+    return any(name == account for name in names) or any(
+        len(part) > 2 and (part in account or account in part) for part in (*names, *parts)
+    )
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
