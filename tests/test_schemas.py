@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from compiler.diagnostics import Report
-from compiler.front import read_taxonomy
+from compiler.front import read_checked
 from compiler.resources import SCHEMAS
 from tests.taxonomies import OneFile
 
@@ -45,7 +45,8 @@ def test_every_key_tells_an_editor_what_it_is(path):
 def test_an_example_is_what_its_name_says(path):
     branch = "knowledge" if "-knowledge" in path.stem else "compositional_skills"
     report = Report()
-    taxonomy = read_taxonomy(OneFile(f"{branch}/example/qna.yaml", path.read_bytes()), report)
+    source = OneFile(f"{branch}/example/qna.yaml", path.read_bytes())
+    _, taxonomy = read_checked(source, report)
     errors = {d.code.id for d in report.diagnostics if d.severity == "error"}
     named = re.findall(r"^[ST]\d{3}", path.stem)
     assert errors == set(named)
