@@ -4,15 +4,16 @@ the other.
 A file of its own because the order of the passes is a thing to read in one place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from compiler.codes import CATALOGUE, D514, M304, M305, M307, M311, R404, R405, Code
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account, Report, counted
-from compiler.documents import Chunk, Document, chunk, fetch
+from compiler.documents.chunk import Chunk, chunk
+from compiler.documents.fetch import Document, fetch
 from compiler.emit import LeafRecord, Product
 from compiler.expand import Drop, Expander, Outcome, Sample, Tally, from_seed
 from compiler.front import read_checked
@@ -23,7 +24,7 @@ from compiler.mix import mix
 from compiler.pipeline import Pipeline, folders, load
 from compiler.schema import guess
 from compiler.sift import sift
-from compiler.source import Source
+from compiler.source import Source, in_branch
 from compiler.teacher import Teacher
 
 
@@ -38,17 +39,54 @@ class Program:
     units: tuple[Unit, ...]
 
 
-def prepare(source: Source, cache: Path, report: Report) -> Program | None:
+def prepare(
+    source: Source, cache: Path, report: Report, only: Collection[str] | None = None
+) -> Program | None:
     """Reads, checks, fetches and lowers; None where an error stops the build before a token is
     spent.
+
+    `only`: the leaf files that are lowered. Of the others nothing is said and no error counts, but
+    what they hold out is held out here too, so that the units are those of the whole build.
     """
-    curriculum, taxonomy = read_checked(source, report)
+    curriculum, leaves = _read(source, report, only)
     if curriculum is None:
         return None
-    leaves = hold_out_copies(taxonomy.leaves)
-    pipelines = _pipelines(curriculum, source, report)
+    pipelines = load_pipelines(curriculum, source, report)
     if report.errors:
         return None
+    return lower_all(leaves, curriculum, pipelines, source, cache, report)
+
+
+def _read(
+    source: Source, report: Report, only: Collection[str] | None
+) -> tuple[Curriculum | None, tuple[Leaf, ...]]:
+    """The settings, and the leaves to lower, with what they hold out."""
+    if only is None:
+        curriculum, taxonomy = read_checked(source, report)
+        return curriculum, hold_out_copies(taxonomy.leaves)
+    whole = Report()
+    curriculum, taxonomy = read_checked(source, whole)
+    folders = {PurePosixPath(file).parent.as_posix() for file in only}
+    report.policy, report.texts, report.files = whole.policy, whole.texts, sorted(only)
+    report.take(
+        found
+        for found in whole.diagnostics
+        if not (found.span and in_branch(found.span.path))
+        or PurePosixPath(found.span.path).parent.as_posix() in folders
+    )
+    leaves = hold_out_copies(taxonomy.leaves)
+    return curriculum, tuple(leaf for leaf in leaves if leaf.file in only)
+
+
+def lower_all(
+    leaves: Sequence[Leaf],
+    curriculum: Curriculum,
+    pipelines: Mapping[str, Pipeline],
+    source: Source,
+    cache: Path,
+    report: Report,
+) -> Program | None:
+    """The leaves' documents and units; None where none can be compiled."""
     records: list[LeafRecord] = []
     units: list[Unit] = []
     for leaf in leaves:
@@ -60,10 +98,11 @@ def prepare(source: Source, cache: Path, report: Report) -> Program | None:
     if not units:
         report.add(M307, "no leaf can be compiled", hint="the other findings say why")
         return None
-    return Program(curriculum, taxonomy.revision, pipelines, tuple(records), tuple(units))
+    return Program(curriculum, source.revision, pipelines, tuple(records), tuple(units))
 
 
-def _pipelines(curriculum: Curriculum, source: Source, report: Report) -> dict[str, Pipeline]:
+def load_pipelines(curriculum: Curriculum, source: Source, report: Report) -> dict[str, Pipeline]:
+    """The pipelines that the settings route to, those without an error."""
     known = folders(source)
     found: dict[str, Pipeline] = {}
     for route in curriculum.routes:
@@ -121,7 +160,7 @@ def _why_skipped(leaf: Leaf, report: Report) -> str:
     codes = [
         d.code.id
         for d in report.diagnostics
-        if d.span and d.span.path == leaf.file and d.code.id.startswith("T14")
+        if d.span and d.span.path == leaf.file and "T139" <= d.code.id <= "T144"
     ]
     return codes[0] if codes else M311.id
 

@@ -7,13 +7,14 @@ seed example standing in for what the teacher will write.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from compiler.documents.chunk import estimate_tokens
 from compiler.journal import Journal, key_of
 from compiler.lower import Unit
 from compiler.pipeline import Generate, Pipeline
-from compiler.prompt import render
+from compiler.prompt import TEMPLATE_FAULTS, Message, render
 from compiler.teacher import Request, Teacher
 
 _CHOICE_TOKENS = 8
@@ -66,9 +67,11 @@ def _line(
     calls = prompt = completion = journaled = samples = 0
     for unit in units:
         records = 1
-        columns = {**stand_ins(unit), **unit.columns}
+        columns = {**stand_ins(unit, pipeline), **unit.columns}
         for number, stage in enumerate(pipeline.generates):
-            messages = render(stage.prompt, columns)
+            messages: tuple[Message, ...] = ()
+            with suppress(*TEMPLATE_FAULTS):  # then a compile drops the record (P208)
+                messages = render(stage.prompt, columns)
             calls += records
             prompt += records * sum(estimate_tokens(m.content) for m in messages)
             if number == 0:
@@ -93,11 +96,15 @@ def _line(
     )
 
 
-def stand_ins(unit: Unit) -> dict[str, object]:
-    """The first seed example, for what the teacher will write: question, answer and context."""
+def stand_ins(unit: Unit, pipeline: Pipeline) -> dict[str, object]:
+    """What the teacher has yet to write: question, answer and context of the first seed example.
+
+    A column that no seed example has is its name in brackets.
+    """
     example = unit.columns["examples"]
     assert isinstance(example, Sequence)
-    return dict(example[0])
+    fields = (field for stage in pipeline.generates for field in stage.writes)
+    return {**{field.name: f"[{field.name}]" for field in fields}, **example[0]}
 
 
 def _reply_tokens(stage: Generate, columns: Mapping[str, object]) -> int:
