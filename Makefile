@@ -11,5 +11,6 @@ docs: install
 	.venv/bin/python docs/build.py
 bench: install
 	.venv/bin/python bench/client.py
+	.venv/bin/python bench/check.py
 clean:
 	rm -rf .venv out docs/codes.md docs/pipelines.md
