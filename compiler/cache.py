@@ -133,7 +133,7 @@ def _packed(seen: Seen) -> list[object]:
         and [
             [one.leaf, one.file, one.branch, one.kind, one.created_by],
             _place(one.author),
-            [[_place(a.span), a.question, a.answer, a.numbers, a.pairs.hex()] for a in one.asked],
+            [[_place(a.span), a.question, a.answer, a.guard, a.pairs.hex()] for a in one.asked],
         ],
         seen.patterns,
         seen.documents,
@@ -174,7 +174,7 @@ def _unpacked(value: list[Any]) -> Seen:
 def _unpacked_facts(words: list[str], author: list[Any], asked: list[list[Any]]) -> Facts:
     leaf, file, branch, kind, created_by = words
     questions = tuple(
-        Asked(Span(*place), question, answer, numbers, bytes.fromhex(pairs))
-        for place, question, answer, numbers, pairs in asked
+        Asked(Span(*place), question, answer, guard, bytes.fromhex(pairs))
+        for place, question, answer, guard, pairs in asked
     )
     return Facts(leaf, file, branch, kind, created_by, Span(*author), questions)

@@ -19,6 +19,7 @@ from compiler.codes import S008, S009, T111, T113
 from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
 from compiler.diagnostics import Report, Span, Texts, counted
+from compiler.documents.patterns import MAX_BYTES as DOCUMENT_BYTES
 from compiler.documents.patterns import matches
 from compiler.format import read_tree
 from compiler.leaf import Leaf, Taxonomy, make_leaf
@@ -215,9 +216,14 @@ class _Front:
         return key_of(
             path,
             self.source.blob(path),
-            self.source.blob(said) if said in self.known else "",
+            self._blob(said) if said in self.known else "",
             str(self.limits),
         )
+
+    def _blob(self, path: str) -> str:
+        """The hash of a file that a leaf rests on; of one that is too large its size will do."""
+        size = self.source.size(path)
+        return self.source.blob(path) if size <= DOCUMENT_BYTES else str(size)
 
     def _documents(self, patterns: tuple[str, ...]) -> str:
         """The hash of what the patterns name, "" for none."""
@@ -225,7 +231,7 @@ class _Front:
             return ""
         for path in (named := named_documents(patterns, self.source.paths)):
             if path not in self.blobs:
-                self.blobs[path] = self.source.blob(path)
+                self.blobs[path] = self._blob(path)
         told = "\0".join(f"{path}\0{self.blobs[path]}" for path in named)
         return sha1(told.encode(), usedforsecurity=False).hexdigest()
 
@@ -301,10 +307,17 @@ def _say_unread(path: str, why: str, report: Report) -> None:
 def _named(
     source: Source, known: Collection[str], only: Collection[str], report: Report
 ) -> list[str]:
-    """The files that `only` names, each once: a file as it is, of a folder its leaf files."""
+    """The files that `only` names, each once: a file as it is, of a folder its leaf files, and for
+    an attribution the leaf that it belongs to. The build file is read anyway.
+    """
     found: set[str] = set()
     for name in only:
-        if name in known:
+        leaf = beside(name, LEAF_NAME)
+        if name == FILE:
+            continue
+        if name.endswith(f"/{ATTRIBUTION_NAME}") and leaf in known:
+            found.add(leaf)
+        elif name in known:
             found.add(name)
         elif name in source.unread:
             continue

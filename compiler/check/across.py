@@ -60,7 +60,7 @@ class _Index:
         seen: set[int] = set()
         for pair in _prefix(asked):
             for place in self.by_pair.get(pair, ()):
-                if id(place) in seen or place.asked.numbers != asked.numbers:
+                if id(place) in seen or place.asked.guard != asked.guard:
                     continue
                 seen.add(id(place))
                 mine = mine or frozenset(asked.unpacked())

@@ -20,17 +20,17 @@ SHORT_PAIR = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question; `question`, `answer` and `numbers` (its numbers, in order) are hashes.
+    """One question; `question` and `answer` are hashes.
 
     `pairs` are 32-bit hashes of its word pairs, each once and sorted; those of short words, which
-    are mostly common ones, are the largest. A context that a skill's question is asked of counts as
-    part of the question.
+    are mostly common ones, are the largest. Near duplicates have the same `guard`: a hash of the
+    question's numbers and, for a skill, of the context that it is asked of.
     """
 
     span: Span
     question: str
     answer: str
-    numbers: int
+    guard: int
     pairs: bytes
 
     def unpacked(self) -> "array[int]":
@@ -59,14 +59,14 @@ def facts_of(leaf: Leaf, author: Span) -> Facts:
 
 
 def _asked(seed: Seed, is_skill: bool) -> Asked:
-    text = f"{seed.question}\n{seed.context}" if is_skill and seed.context else seed.question
-    told = words(text)
-    numbers = " ".join(word for word in told if word[0].isdigit())
+    told = words(seed.question)
+    context = " ".join(seed.context.casefold().split()) if is_skill else ""
+    numbers = [word for word in told if word[0].isdigit()]
     return Asked(
         seed.span,
-        _hash(" ".join(told) or text),
+        _hash("\0".join([*told, context]) if told else f"{seed.question}\0{context}"),
         _hash(" ".join(seed.answer.casefold().split())),
-        crc32(numbers.encode()),
+        crc32("\0".join([*numbers, context]).encode("utf-8", "surrogatepass")),
         _pairs(told[:MOST_WORDS]).tobytes(),
     )
 

@@ -4,7 +4,6 @@ Parsing only: every command says what it needs, imports it then, and hands over.
 """
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from compiler.source import BRANCHES, LEAF_NAME
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
 BUILD = Path("out/build")
 FORMS_FOR_CI = ("github", "sarif", "junit")
@@ -102,13 +100,21 @@ def _above(path: Path) -> Path | None:
 
 def finish(report: Report, form: str, root: Path) -> None:
     """Prints a report; raises Exit(1) where it has errors."""
-    text = rendered(report, form, root)
-    if form == "human" and sys.stdout.isatty():
-        console().print(_coloured(text), soft_wrap=True)
-    elif text:
-        sys.stdout.write(text + "\n")
+    put(report, form, root)
     if report.errors:
         raise typer.Exit(1)
+
+
+def put(report: Report, form: str, root: Path) -> None:
+    """Prints a report, in colour where a terminal shows it to people."""
+    if form == "human" and sys.stdout.isatty():
+        from rich.text import Text
+
+        from compiler.render.human import pieces
+
+        console().print(Text.assemble(*pieces(report)), soft_wrap=True)
+    elif text := rendered(report, form, root):
+        sys.stdout.write(f"{text}\n")
 
 
 def rendered(report: Report, form: str, root: Path) -> str:
@@ -142,22 +148,3 @@ def print_table(
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         typer.echo(clean("  ".join(cells).rstrip()))
-
-
-_COLOURS = (
-    (r"^error\[\w+\]", "bold red"),
-    (r"^warning\[\w+\]", "bold yellow"),
-    (r"^ *-->", "blue"),
-    (r"^ *\d* \|", "blue"),
-    (r"^ +\| +(\^+)", "bold red"),
-    (r"^ += (?:help|note|more):", "cyan"),
-)
-
-
-def _coloured(text: str) -> "Text":
-    from rich.text import Text
-
-    shown = Text(text)
-    for pattern, style in _COLOURS:
-        shown.highlight_regex(re.compile(pattern, re.M), style)
-    return shown

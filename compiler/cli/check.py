@@ -13,9 +13,9 @@ from compiler.cli.base import (
     AtOption,
     FormatOption,
     TaxonomyOption,
-    finish,
     home,
     known_form,
+    put,
     rendered,
     taxonomy_folder,
 )
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from compiler.source.revision import Change
 
 STDIN = "-"
+MOST_STDIN = 50_000_000
 
 
 def check(
@@ -63,6 +64,15 @@ def check(
             show_default=False,
         ),
     ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            "--summary",
+            metavar="FILE",
+            help="Write a Markdown summary, for a pull request's comment; fetches the documents.",
+            show_default=False,
+        ),
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Look at every file anew.")] = False,
 ) -> None:
     """Check the leaves of a taxonomy."""
@@ -84,8 +94,14 @@ def check(
 
         front.check(asked.source, report, asked.only, asked.change, cache, step)
     for kind, file in outputs:
-        file.write_text(rendered(report, kind, asked.root) + "\n", "utf-8")
-    finish(report, form, asked.root)
+        text = rendered(report, kind, asked.root)
+        file.write_text(f"{text}\n" if text else "", "utf-8")
+    put(report, form, asked.root)
+    if summary:
+        sys.stdout.flush()
+        summary.write_text(_summary(asked, report), "utf-8")
+    if report.errors:
+        raise typer.Exit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +161,25 @@ def _asked_of_stdin(stdin_path: str, taxonomy: Path | None) -> _Asked:
     with suppress(typer.BadParameter):
         root = taxonomy_folder(taxonomy, [stdin_path])
     path = _inside(stdin_path, root, (stdin_path,))
-    source = Overlay(WorkTree(root), path, sys.stdin.buffer.read())
+    source = Overlay(WorkTree(root), path, sys.stdin.buffer.read(MOST_STDIN))
     return _Asked(root, source, (path,), None)
+
+
+def _summary(asked: _Asked, report: Report) -> str:
+    """The Markdown for a pull request: also what the leaves without an error would add."""
+    from compiler.driver import prepare
+    from compiler.journal import Journal
+    from compiler.plan import plan
+    from compiler.summary import additions, preview, summarise
+    from compiler.teacher.extractive import Extractive
+
+    files = [path for path in report.files or () if not report.errors_at(path)]
+    program = prepare(asked.source, home() / "documents", Report(), files) if files else None
+    if program is None:
+        return summarise(report)
+    with Journal(home() / "journal.sqlite") as journal:
+        made = plan(program.units, program.pipelines, Extractive(), journal)
+    return summarise(report, additions(program, made, files), preview(program, files))
 
 
 def _output(text: str) -> tuple[str, Path]:
