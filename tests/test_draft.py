@@ -5,7 +5,7 @@ import random
 import re
 
 from compiler.diagnostics import Report
-from compiler.draft import Draft, Example, Work, attribution_text, leaf_text
+from compiler.draft.text import Draft, Example, Work, attribution_text, leaf_text
 from compiler.leaf import licences
 from compiler.source import SourceFile
 from compiler.tree import lint, parse

@@ -12,9 +12,9 @@ import openpyxl
 import pytest
 
 from compiler.diagnostics import Report
-from compiler.rows import by_leaf, harvest
-from compiler.table import read_table
-from compiler.table.shown import shown
+from compiler.draft.rows import by_leaf, harvest
+from compiler.draft.table import read_table
+from compiler.draft.table.shown import shown
 from tests.conftest import SEED
 
 PLAIN = "question,answer,context\nWhat is a wren?,A bird.,Wrens are birds.\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from compiler.draft import Draft, Work
+    from compiler.draft.text import Draft, Work
 
 EXAMPLE = "knowledge/science/birds/wren"
 
@@ -68,7 +68,7 @@ def _knowledge(draft: "Draft", name: str) -> "Draft":
 
 def _work(draft: "Draft") -> "Work":
     from compiler.check.licences import LICENCES
-    from compiler.draft import Work
+    from compiler.draft.text import Work
 
     typer.echo("What the questions are made from, for attribution.txt:")
     said, is_own = draft.work, not draft.is_knowledge

@@ -13,8 +13,8 @@ from compiler.cli.base import TaxonomyOption, finish, taxonomy_folder
 from compiler.diagnostics import Report, clean, counted
 
 if TYPE_CHECKING:
-    from compiler.draft import Draft
-    from compiler.table import Skip, Table
+    from compiler.draft.text import Draft
+    from compiler.draft.table import Skip, Table
 
 
 def _text(name: str, help: str, *more: str, metavar: str = "TEXT") -> Any:  # noqa: ANN401
@@ -74,7 +74,7 @@ def new(
     ] = "",
 ) -> None:
     """Write a new leaf, by hand or from a table of questions."""
-    from compiler.draft import Draft, Work
+    from compiler.draft.text import Draft, Work
 
     root, report = taxonomy_folder(taxonomy), Report()
     if re.search(r"\s", schema):
@@ -135,7 +135,7 @@ def _git_name(root: Path) -> str:
 def _named(columns: str) -> dict[str, str]:
     """What `--columns` says: `question=Frage,answer=Antwort`."""
     from compiler.schema import guess
-    from compiler.table import NAMES
+    from compiler.draft.table import NAMES
 
     named = {}
     for part in filter(None, columns.split(",")):
@@ -149,7 +149,7 @@ def _named(columns: str) -> dict[str, str]:
 
 def _place(root: Path, typed: str, hint: str = "PATH") -> str:
     """The leaf's folder in the taxonomy; a usage error where it can have none."""
-    from compiler.place import place_for
+    from compiler.draft.place import place_for
 
     try:
         place = place_for(root, typed)
@@ -170,8 +170,8 @@ def _from_table(
     report: Report,
 ) -> list["Draft"]:
     """The drafts of a table's leaves; says what became of every row."""
-    from compiler.rows import by_leaf, harvest
-    from compiler.table import Row, read_table
+    from compiler.draft.rows import by_leaf, harvest
+    from compiler.draft.table import Row, read_table
 
     try:
         table = read_table(file, report, columns, sheet)
@@ -244,8 +244,8 @@ def _refuse_foreign(drafts: Sequence["Draft"]) -> None:
 
 def _write(root: Path, drafts: Sequence["Draft"], schema: str) -> None:
     """Writes the leaves, all or none, and says what is left to do."""
-    from compiler.draft import attribution_text, gaps, leaf_text
-    from compiler.place import schema_for, schema_text, write_all
+    from compiler.draft.text import attribution_text, gaps, leaf_text
+    from compiler.draft.place import schema_for, schema_text, write_all
 
     files: dict[Path, str] = {}
     for draft in drafts:

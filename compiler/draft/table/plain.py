@@ -13,7 +13,7 @@ from itertools import islice
 
 from compiler.codes import S005
 from compiler.diagnostics import Report, Span
-from compiler.table.grid import MAX_BYTES, Line, Sheet
+from compiler.draft.table.grid import MAX_BYTES, Line, Sheet
 
 HEAD_LINES = 20
 _SEPARATORS = (",", ";", "\t", "|")

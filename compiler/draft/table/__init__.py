@@ -13,8 +13,8 @@ from pathlib import Path
 
 from compiler.diagnostics import Report
 from compiler.schema import guess
-from compiler.table.grid import MAX_BYTES, Line, Sheet
-from compiler.table.plain import HEAD_LINES, decode, json_lines, separated
+from compiler.draft.table.grid import MAX_BYTES, Line, Sheet
+from compiler.draft.table.plain import HEAD_LINES, decode, json_lines, separated
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl")
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -79,7 +79,7 @@ def read_table(
     data = file.read_bytes()
     named = columns or {}
     if kind == ".xlsx":
-        from compiler.table.workbook import read_workbook
+        from compiler.draft.table.workbook import read_workbook
 
         return _from_sheets(_chosen(read_workbook(data), sheet), named)
     text = decode(data, str(file), report)

@@ -9,8 +9,8 @@ import warnings
 import zipfile
 from typing import TYPE_CHECKING
 
-from compiler.table.grid import Line, Sheet
-from compiler.table.shown import shown
+from compiler.draft.table.grid import Line, Sheet
+from compiler.draft.table.shown import shown
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell, MergedCell
