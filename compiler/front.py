@@ -103,6 +103,13 @@ def check(
     return tuple(sorted(named))
 
 
+def files_of(source: Source, only: Collection[str] | None) -> tuple[str, ...]:
+    """The leaf files that a check of `only` looks at."""
+    if only is None:
+        return leaf_files(source.paths)
+    return tuple(_named(source, frozenset(source.paths), only, Report()))
+
+
 def changed_files(change: "Change") -> tuple[str, ...]:
     """The files to look at after a change: its leaves, and those whose attribution it touches."""
     known = set(change.source.paths)

@@ -39,7 +39,7 @@ def make_app(commands: Mapping[str, str]) -> typer.Typer:
         def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
             return _made(cmd_name, commands[cmd_name]) if cmd_name in commands else None
 
-        def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN
+        def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             self.commands = dict.fromkeys(commands)  # type: ignore[assignment]  # to guess from
             return super().resolve_command(ctx, args)
 

@@ -90,7 +90,7 @@ def _has_branch(folder: Path) -> bool:
 
 
 def _above(path: Path) -> Path | None:
-    """The taxonomy that a path lies in, told by the branch on the way; the folder of a lone leaf."""
+    """The taxonomy that a path lies in, told by the branch on the way; a lone leaf's folder."""
     whole = path.resolve()
     for folder in (whole, *whole.parents):
         if folder.name in BRANCHES and folder.is_dir():
@@ -119,13 +119,13 @@ def put(report: Report, form: str, root: Path) -> None:
 
 def rendered(report: Report, form: str, root: Path) -> str:
     """A report in one of the formats; what a CI reads names files from the current folder."""
-    folder = _from_here(root)
+    folder = from_here(root)
     if form in FORMS_FOR_CI and folder != "." and not folder.startswith(".."):
         report = report.under(folder)
     return RENDERERS[form](report)
 
 
-def _from_here(root: Path) -> str:
+def from_here(root: Path) -> str:
     """The taxonomy's folder as seen from the current one."""
     return Path(os.path.relpath(root.resolve())).as_posix()
 

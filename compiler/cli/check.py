@@ -1,14 +1,12 @@
 """The command that looks at a taxonomy, and mends what is safe to mend."""
 
 import sys
-from collections.abc import Collection
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from compiler.cli.asked import Asked, asked
 from compiler.cli.base import (
     AtOption,
     FormatOption,
@@ -17,16 +15,8 @@ from compiler.cli.base import (
     known_form,
     put,
     rendered,
-    taxonomy_folder,
 )
 from compiler.diagnostics import Report
-from compiler.source import Overlay, Source, WorkTree, open_source
-
-if TYPE_CHECKING:
-    from compiler.source.revision import Change
-
-STDIN = "-"
-MOST_STDIN = 50_000_000
 
 
 def check(
@@ -73,6 +63,13 @@ def check(
             show_default=False,
         ),
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what is safe to mend, and check what is left.")
+    ] = False,
+    diff_only: Annotated[
+        bool,
+        typer.Option("--diff-only", help="Show what `--fix` would change, and change nothing."),
+    ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Look at every file anew.")] = False,
 ) -> None:
     """Check the leaves of a taxonomy."""
@@ -81,7 +78,12 @@ def check(
     from compiler.progress import Progress
 
     outputs = [_output(text) for text in output or ()]
-    asked = _asked(paths or [], taxonomy, at, diff, stdin_path)
+    wanted = asked(paths or [], taxonomy, at, diff, stdin_path)
+    if fix or diff_only:
+        from compiler.cli.mend import mend
+
+        if mend(wanted, is_shown_only=diff_only):
+            return
     report = Report()
     with (
         Cache(None if no_cache else home() / "check.sqlite") as cache,
@@ -92,80 +94,19 @@ def check(
             progress.total = total
             progress.step()
 
-        front.check(asked.source, report, asked.only, asked.change, cache, step)
+        front.check(wanted.source, report, wanted.only, wanted.change, cache, step)
     for kind, file in outputs:
-        text = rendered(report, kind, asked.root)
+        text = rendered(report, kind, wanted.root)
         file.write_text(f"{text}\n" if text else "", "utf-8")
-    put(report, form, asked.root)
+    put(report, form, wanted.root)
     if summary:
         sys.stdout.flush()
-        summary.write_text(_summary(asked, report), "utf-8")
+        summary.write_text(_summary(wanted, report), "utf-8")
     if report.errors:
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What to look at; `only` is None for every leaf file."""
-
-    root: Path
-    source: Source
-    only: tuple[str, ...] | None
-    change: "Change | None"
-
-
-def _asked(
-    paths: list[str],
-    taxonomy: Path | None,
-    at: str | None,
-    diff: str | None,
-    stdin_path: str | None,
-) -> _Asked:
-    """What the options mean; a usage error where they contradict each other."""
-    from compiler.front import changed_files
-
-    if at and diff:
-        raise typer.BadParameter("`--at` and `--diff` exclude each other: use `--diff BASE..REV`")
-    if STDIN in paths:
-        if paths != [STDIN] or at or diff:
-            raise typer.BadParameter("`-` is read alone, and beside the files on disk")
-        if not stdin_path:
-            raise typer.BadParameter("`-` needs `--stdin-path PATH`, for a path says what it is")
-        return _asked_of_stdin(stdin_path, taxonomy)
-    if stdin_path:
-        raise typer.BadParameter("`--stdin-path` goes with the path `-`")
-    root = taxonomy_folder(taxonomy, [] if at or diff else paths)
-    change = None
-    try:
-        if diff:
-            from compiler.source.revision import open_change  # git is slow to start
-
-            change = open_change(root, diff)
-        source = change.source if change else open_source(root, at)
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="--diff" if diff else "--at") from wrong
-    only = tuple(_inside(name, root, source.paths) for name in paths) if paths else None
-    if change:
-        changed = changed_files(change)
-        only = tuple(
-            path
-            for path in changed
-            if only is None or any(o == "." or f"{path}/".startswith(f"{o}/") for o in only)
-        )
-    return _Asked(root, source, only, change)
-
-
-def _asked_of_stdin(stdin_path: str, taxonomy: Path | None) -> _Asked:
-    """The standard input in the place of a file, which need not be there."""
-    root = Path()
-    with suppress(typer.BadParameter):
-        root = taxonomy_folder(taxonomy, [stdin_path])
-    path = _inside(stdin_path, root, (stdin_path,))
-    source = Overlay(WorkTree(root), path, sys.stdin.buffer.read(MOST_STDIN))
-    return _Asked(root, source, (path,), None)
-
-
-def _summary(asked: _Asked, report: Report) -> str:
+def _summary(wanted: Asked, report: Report) -> str:
     """The Markdown for a pull request: also what the leaves without an error would add."""
     from compiler.driver import prepare
     from compiler.journal import Journal
@@ -174,7 +115,7 @@ def _summary(asked: _Asked, report: Report) -> str:
     from compiler.teacher.extractive import Extractive
 
     files = [path for path in report.files or () if not report.errors_at(path)]
-    program = prepare(asked.source, home() / "documents", Report(), files) if files else None
+    program = prepare(wanted.source, home() / "documents", Report(), files) if files else None
     if program is None:
         return summarise(report)
     with Journal(home() / "journal.sqlite") as journal:
@@ -187,16 +128,3 @@ def _output(text: str) -> tuple[str, Path]:
     if not colon or not file:
         raise typer.BadParameter(f"`{text}` is not FORMAT:FILE", param_hint="--output")
     return known_form(form), Path(file)
-
-
-def _inside(name: str, root: Path, known: Collection[str]) -> str:
-    """The path of `name` in the taxonomy, seen from the current folder or from there."""
-    typed = PurePosixPath(Path(name)).as_posix()
-    top, asked = root.resolve(), Path(name).resolve()
-    if not asked.is_relative_to(top):
-        return typed
-    here = asked.relative_to(top).as_posix()
-    for path in (here, typed):
-        if path == "." or any(p == path or p.startswith(f"{path}/") for p in known):
-            return path
-    return typed

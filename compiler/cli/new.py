@@ -13,8 +13,8 @@ from compiler.cli.base import TaxonomyOption, finish, taxonomy_folder
 from compiler.diagnostics import Report, clean, counted
 
 if TYPE_CHECKING:
-    from compiler.draft.text import Draft
     from compiler.draft.table import Skip, Table
+    from compiler.draft.text import Draft
 
 
 def _text(name: str, help: str, *more: str, metavar: str = "TEXT") -> Any:  # noqa: ANN401
@@ -134,8 +134,8 @@ def _git_name(root: Path) -> str:
 
 def _named(columns: str) -> dict[str, str]:
     """What `--columns` says: `question=Frage,answer=Antwort`."""
-    from compiler.schema import guess
     from compiler.draft.table import NAMES
+    from compiler.schema import guess
 
     named = {}
     for part in filter(None, columns.split(",")):
@@ -244,8 +244,8 @@ def _refuse_foreign(drafts: Sequence["Draft"]) -> None:
 
 def _write(root: Path, drafts: Sequence["Draft"], schema: str) -> None:
     """Writes the leaves, all or none, and says what is left to do."""
-    from compiler.draft.text import attribution_text, gaps, leaf_text
     from compiler.draft.place import schema_for, schema_text, write_all
+    from compiler.draft.text import attribution_text, gaps, leaf_text
 
     files: dict[Path, str] = {}
     for draft in drafts:
