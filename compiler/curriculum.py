@@ -21,7 +21,7 @@ FILE = "curriculum.yaml"
 
 @dataclass(frozen=True, slots=True)
 class TeacherSpec:
-    """Which teacher to ask; `timeout` in seconds, `context` in tokens: prompt and reply together."""
+    """Which teacher to ask; `timeout` in seconds, `context` in tokens of prompt and reply."""
 
     kind: str = "extractive"
     url: str = ""

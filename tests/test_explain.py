@@ -3,12 +3,15 @@
 A page shows files of a small taxonomy in fenced blocks that have a `title="PATH"`, then a `console`
 block: a command and its exact output. `pytest --accept` writes the output anew. For what Markdown
 cannot show, a title may end in ` (no final newline)`, or in ` (escaped)`: then `\\xE9` in the block
-stands for that byte. Git reads `https://example.org/` from the folder of the example. The examples
-of the letters F and E run in `tests/training/test_train_pages.py`.
+stands for that byte. A `sh` block runs before the command, as `ada` and at a fixed time. Git reads
+`https://example.org/` from the folder of the example. The examples of the letters F and E run in
+`tests/training/test_train_pages.py`.
 """
 
+import os
 import re
 import shlex
+import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -24,9 +27,20 @@ NOT_REPLAYED = {
     "B903": "is said by the outermost frame of the command, which is not run here",
 }
 TRAINING = ("F", "E")
+ADA = {
+    **os.environ,
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_NAME": "ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+}
 SECTIONS = ["What it catches", "Why it matters", "Example", "How to fix", "When to allow"]
 CODES = list(CATALOGUE.values())
 FILE = re.compile(r'^```\w* title="([^"]+?)( \([^)]+\))?"\n(.*?)^```$', re.M | re.S)
+BEFORE = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
 CONSOLE = re.compile(r"^```console\n\$ (trivium [^\n]+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -74,6 +88,8 @@ def test_the_example_is_true(code, tmp_path, monkeypatch, request):
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{tmp_path}/.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://example.org/")
+    for script in BEFORE.findall(text):
+        subprocess.run(["bash", "-e"], input=script, cwd=tmp_path, env=ADA, text=True, check=True)
     output = CliRunner().invoke(app, words).stdout
     if request.config.getoption("--accept"):
         page.write_text(text[: shown.start(2)] + output + text[shown.end(2) :])
