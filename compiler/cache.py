@@ -57,6 +57,11 @@ class Cache:
                 )
                 self._base = base
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can know or keep anything."""
+        return self._base is not None
+
     def __enter__(self) -> "Cache":
         return self
 

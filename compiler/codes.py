@@ -103,9 +103,7 @@ T153 = _warning("T153", "personal-data", "a text holds personal data")
 T154 = _warning("T154", "bidirectional-text", "a character that turns the direction of the text")
 T155 = _warning("T155", "contributor-share", "one contributor wrote too much of a branch")
 T156 = _warning("T156", "foreign-author", "the commit's author is not the one `created_by` names")
-T157 = _warning(
-    "T157", "missing-sign-off", "a commit is not signed off by its author"
-)
+T157 = _warning("T157", "missing-sign-off", "a commit is not signed off by its author")
 
 # P: a pipeline folder
 P201 = _error("P201", "pipeline-missing-key", "a pipeline or stage lacks a required key")

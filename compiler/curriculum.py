@@ -8,13 +8,15 @@ once, and no other file reads settings from YAML.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from compiler.codes import CATALOGUE, M303, M309, M310, Severity
 from compiler.diagnostics import Policy, Report, Span
-from compiler.leaf import Leaf
-from compiler.schema import CURRICULUM, guess, validate
 from compiler.source import Source, SourceFile
-from compiler.tree import Path, Tree, parse
+
+if TYPE_CHECKING:
+    from compiler.leaf import Leaf
+    from compiler.tree import Path, Tree
 
 FILE = "curriculum.yaml"
 
@@ -62,7 +64,7 @@ class Route:
     leaves: str = ""
     span: Span = field(default=Span(FILE), compare=False)
 
-    def matches(self, leaf: Leaf) -> bool:
+    def matches(self, leaf: "Leaf") -> bool:
         return (
             self.branch in ("", leaf.branch)
             and self.kind in ("", leaf.kind)
@@ -116,6 +118,9 @@ def read(source: Source, report: Report) -> Curriculum | None:
     """The taxonomy's settings; None where the file has errors."""
     if FILE not in source.paths:
         return Curriculum()
+    from compiler.schema import CURRICULUM, validate  # what a taxonomy without the file saves
+    from compiler.tree import parse
+
     tree = parse(SourceFile(FILE, source.read(FILE)), report)
     if tree is None:
         return None if report.errors_at(FILE) else Curriculum()
@@ -124,7 +129,7 @@ def read(source: Source, report: Report) -> Curriculum | None:
     return _typed(tree, tree.value, report)
 
 
-def _typed(tree: Tree, value: Mapping[str, object], report: Report) -> Curriculum | None:
+def _typed(tree: "Tree", value: Mapping[str, object], report: Report) -> Curriculum | None:
     simple = ("seed", "samples_per_leaf", "chunk_tokens")
     curriculum = replace(Curriculum(), **{k: value[k] for k in simple if k in value})  # type: ignore[arg-type]
     teacher = _teacher(tree, "teacher", report)
@@ -151,7 +156,7 @@ def _typed(tree: Tree, value: Mapping[str, object], report: Report) -> Curriculu
     return None if report.errors_at(FILE) else curriculum
 
 
-def _teacher(tree: Tree, key: str, report: Report) -> TeacherSpec | None:
+def _teacher(tree: "Tree", key: str, report: Report) -> TeacherSpec | None:
     value = _mapping(tree.value).get(key)
     if value is None:
         return None
@@ -168,7 +173,7 @@ def _teacher(tree: Tree, key: str, report: Report) -> TeacherSpec | None:
 
 
 def _rules(
-    tree: Tree, name: str, items: object, report: Report
+    tree: "Tree", name: str, items: object, report: Report
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     rules = []
     known = set(CATALOGUE) | {code.name for code in CATALOGUE.values()}
@@ -177,6 +182,8 @@ def _rules(
         rule = {"code": item} if isinstance(item, str) else _mapping(item)
         code = str(rule["code"])
         if code not in known:
+            from compiler.schema import guess
+
             report.add(
                 M309,
                 f"there is no code `{code}`",

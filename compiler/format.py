@@ -12,6 +12,7 @@ from compiler.diagnostics import Report, Span
 from compiler.schema import LEAF, load, validate, versions
 from compiler.source import LEAF_NAME, SourceFile, in_branch
 from compiler.tree import Tree, lint, parse
+from compiler.tree.values import brief
 
 
 def read_tree(file: SourceFile, report: Report) -> Tree | None:
@@ -40,18 +41,23 @@ def read_tree(file: SourceFile, report: Report) -> Tree | None:
         return None
     if version > 1:
         lint(tree, report)
-    elif report.errors_at(file.path):
+    elif tree.repeats:
         report.soften(S002, file.path)
-    name = f"v{version}/{_kind(tree)}"
+    name = f"v{version}/{kind(tree)}"
     if load(name).get("deprecated"):
         report.add(
             T109,
             f"version {version} of the knowledge format is retired",
-            tree.keys.get(("version",), Span(file.path)),
+            _version_place(tree),
             "write it as version 3: a context and at least three questions per seed example",
         )
         return None
     return tree if validate(tree, name, LEAF, report) else None
+
+
+def _version_place(tree: Tree) -> Span:
+    value: Any = tree.value
+    return tree.key_span(("version",)) if "version" in value else Span(tree.file.path)
 
 
 def _version(tree: Tree, report: Report) -> int | None:
@@ -67,19 +73,19 @@ def _version(tree: Tree, report: Report) -> int | None:
         return version
     report.add(
         T108,
-        f"there is no version `{told}` of the leaf format"
-        if told is not None
-        else "`version` is empty",
-        tree.span(("version",)),
+        "`version` is empty"
+        if told is None
+        else f"there is no version `{brief(told)}` of the leaf format",
+        _version_place(tree) if told is None else tree.span(("version",)),
         f"write `version: {versions()[-1]}`",
     )
     return None
 
 
-def _kind(tree: Tree) -> str:
-    """Which of the two schemas: by branch, else by content where a branch has none of its own."""
-    branch = in_branch(tree.file.path)
-    if branch in ("knowledge", "compositional_skills"):
-        return branch
+def kind(tree: Tree) -> str:
+    """Which of the two schemas: by the right-most folder that names one, else by content."""
+    for folder in reversed(PurePosixPath(tree.file.path).parent.parts):
+        if folder in ("knowledge", "compositional_skills"):
+            return folder
     value: Any = tree.value
     return "knowledge" if "document" in value else "compositional_skills"

@@ -7,36 +7,33 @@ takes the same way, and keeps the leaves.
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from compiler.cache import Cache, Seen, key_of
-from compiler.check import check_across, check_authors, check_leaf
-from compiler.check.facts import Facts, facts_of
-from compiler.check.look import Limits, Look, named_documents, patterns_of
-from compiler.codes import S008, S009, T111, T113
+from compiler.check.across import check_across
+from compiler.check.facts import Facts
+from compiler.check.finding import Limits
+from compiler.codes import T111, T113
 from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
-from compiler.diagnostics import Report, Span, Texts, counted
+from compiler.diagnostics import Report, Span, Texts
 from compiler.documents.patterns import MAX_BYTES as DOCUMENT_BYTES
-from compiler.documents.patterns import matches
-from compiler.format import read_tree
-from compiler.leaf import Leaf, Taxonomy, make_leaf
+from compiler.documents.patterns import matches, named_documents
+from compiler.lost import say_lost
 from compiler.source import (
     ATTRIBUTION_NAME,
     LEAF_NAME,
-    LINK,
+    MAX_BYTES,
     Source,
-    SourceFile,
     beside,
     is_leaf,
-    is_lost,
     leaf_files,
 )
-from compiler.tree import MAX_BYTES
 
 if TYPE_CHECKING:
+    from compiler.leaf import Leaf, Taxonomy
     from compiler.source.revision import Change
 
 Step = Callable[[int, int], None]
@@ -44,11 +41,13 @@ Step = Callable[[int, int], None]
 
 def read_checked(
     source: Source, report: Report, only: Collection[str] | None = None
-) -> tuple[Curriculum | None, Taxonomy]:
+) -> "tuple[Curriculum | None, Taxonomy]":
     """The settings (None where they have errors), and every leaf without an error.
 
     `only`: files and folders to read; without it every leaf.
     """
+    from compiler.leaf import Taxonomy
+
     curriculum = _settings(source, report)
     front = _Front.of(source, curriculum, report, Cache())
     named = front.named(only)
@@ -99,6 +98,8 @@ def check(
     facts = front.facts(sorted(named))
     front.compare(facts, [*(base.facts(older) if base else ()), *front.facts(rest)])
     if change:
+        from compiler.check.authors import check_authors
+
         check_authors(change, facts, report)
     return tuple(sorted(named))
 
@@ -170,7 +171,7 @@ class _Front:
 
     def named(self, only: Collection[str] | None) -> list[str]:
         """The leaf files to look at, sorted; what cannot be read is reported."""
-        _say_lost(self.source, only, self.report)
+        say_lost(self.source, only, self.report)
         if only is None:
             return list(leaf_files(self.source.paths))
         return _named(self.source, self.known, only, self.report)
@@ -179,7 +180,7 @@ class _Front:
         """Looks at one file, or remembers what was found in it."""
         self.seen[path] = self._remembered(path)
 
-    def keep(self, path: str) -> Leaf | None:
+    def keep(self, path: str) -> "Leaf | None":
         """Looks at one file, and returns its leaf."""
         self.seen[path], leaf = self._look(path)
         return leaf
@@ -205,7 +206,7 @@ class _Front:
 
     def _remembered(self, path: str) -> Seen:
         try:
-            key = self._key(path)
+            key = self._key(path) if self.cache.is_open else b""
         except OSError:
             return self._look(path)[0]
         seen = self.cache.get(key) if key else None
@@ -242,46 +243,12 @@ class _Front:
         told = "\0".join(f"{path}\0{self.blobs[path]}" for path in named)
         return sha1(told.encode(), usedforsecurity=False).hexdigest()
 
-    def _look(self, path: str) -> tuple[Seen, Leaf | None]:
-        """One file through text, version, shape, meaning, and the checks of a single leaf."""
-        own = Report()
-        file = _read(self.source, path, own)
-        tree = read_tree(file, own) if file else None
-        if tree is None or own.errors:
-            return Seen(own.diagnostics, None), None
-        said = beside(path, ATTRIBUTION_NAME)
-        leaf = make_leaf(
-            tree, _read_attribution(self.source, said, own) if said in self.known else None
-        )
-        check_leaf(Look(leaf, tree, self.source, self.known, self.grams, self.limits), own)
-        patterns = patterns_of(leaf)
-        facts = facts_of(leaf, tree.span(("created_by",)))
-        return Seen(own.diagnostics, facts, patterns, self._documents(patterns)), leaf
+    def _look(self, path: str) -> "tuple[Seen, Leaf | None]":
+        """One file, looked at anew."""
+        from compiler.examine import examine  # what a remembered file does without
 
-
-def _read(source: Source, path: str, report: Report) -> SourceFile | None:
-    """The file; None where it cannot be read, or is larger than any leaf."""
-    try:
-        size = source.size(path)
-        if size <= MAX_BYTES:
-            return SourceFile(path, source.read(path))
-    except OSError as wrong:
-        _say_unread(path, (wrong.strerror or str(wrong)).lower(), report)
-        return None
-    report.add(
-        S008,
-        f"the file has {counted(size, 'byte')}, more than {MAX_BYTES:,}",
-        Span(path),
-        "split the leaf, or move the text into a document",
-    )
-    return None
-
-
-def _read_attribution(source: Source, path: str, report: Report) -> str | None:
-    """The text of the leaf's `attribution.txt`."""
-    file = _read(source, path, report)
-    report.soften(S008, path)
-    return file.data.decode("utf-8", "replace").removeprefix("\ufeff") if file else None
+        seen, leaf = examine(self.source, path, self.known, self.grams, self.limits)
+        return replace(seen, documents=self._documents(seen.patterns)), leaf
 
 
 def _text(source: Source, path: str) -> str:
@@ -290,25 +257,6 @@ def _text(source: Source, path: str) -> str:
         if path in source.paths and source.size(path) <= MAX_BYTES:
             return source.read(path).decode("utf-8", "replace").removeprefix("\ufeff")
     raise KeyError(path)
-
-
-def _say_lost(source: Source, only: Collection[str] | None, report: Report) -> None:
-    """Reports what cannot be read: leaves and the build file, or what `only` names."""
-    for path, why in source.unread.items():
-        name = path.removesuffix("/")
-        asked = any(o == "." or f"{name}/".startswith(f"{o}/") for o in only or ())
-        if (only is None or asked) and (name in (FILE, *(only or ())) or is_lost(path)):
-            _say_unread(path, why, report)
-
-
-def _say_unread(path: str, why: str, report: Report) -> None:
-    report.add(
-        S009,
-        f"`{path}` cannot be read: {why}",
-        Span(path),
-        "put a plain file with a UTF-8 name there that you may read",
-        soft=why == LINK,
-    )
 
 
 def _named(

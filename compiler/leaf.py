@@ -22,7 +22,7 @@ EXAMPLES_PER_PROMPT = 3
 class Seed:
     """A question and its answer, written by a person; `id` ends in 1-based numbers: `#2`, `#1.3`.
 
-    `held_out` seeds are asked in evaluation and shown in no prompt.
+    `held_out` seeds are asked in evaluation and shown in no prompt. `span`: its key `question`.
     """
 
     id: str
@@ -35,12 +35,16 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRef:
-    """Where a knowledge leaf's text lies; `repo` is `.` for the taxonomy's own files."""
+    """Where a knowledge leaf's text lies; `repo` is `.` for the taxonomy's own files.
+
+    `places`: where `repo` stands, then each pattern.
+    """
 
     repo: str
     commit: str
     patterns: tuple[str, ...]
     span: Span
+    places: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,10 @@ def make_leaf(tree: Tree, attribution: str | None) -> Leaf:
         document["commit"].strip(),
         tuple(document["patterns"]),
         tree.key_span(("document",)),
+        (
+            tree.span(("document", "repo")),
+            *(tree.span(("document", "patterns", i)) for i in range(len(document["patterns"]))),
+        ),
     )
     return KnowledgeLeaf(
         **common,
@@ -149,7 +157,7 @@ def _skill_seeds(path: str, examples: Sequence[Mapping[str, str]], tree: Tree) -
             example,
             example.get("context", ""),
             len(examples) > 1 and i == len(examples) - 1,
-            tree.span(("seed_examples", i)),
+            tree.key_span(("seed_examples", i, "question")),
         )
 
 
@@ -165,7 +173,7 @@ def _knowledge_seeds(
                 pair,
                 example["context"],
                 len(pairs) > 1 and j == len(pairs) - 1,
-                tree.span(at),
+                tree.key_span((*at, "question")),
             )
 
 

@@ -202,15 +202,15 @@ def _generate(
         )
         return None
     report.texts[shown] = text
+    writes = item["writes"]
+    assert isinstance(writes, Mapping)
     try:
-        prompt = compile_template(shown, text)
+        prompt = compile_template(shown, text, map(str, writes))
     except jinja2.TemplateSyntaxError as wrong:
         hint = f"mend line {wrong.lineno} of the template"
         report.add(P203, str(wrong.message), _line(shown, text, wrong.lineno), hint)
         return None
-    writes = item["writes"]
     sampling = item.get("sampling") or {}
-    assert isinstance(writes, Mapping)
     assert isinstance(sampling, Mapping)
     fields = tuple(
         Field(str(name), tuple(kind) if isinstance(kind, list) else ())

@@ -6,22 +6,20 @@ close or open one of its tags. A template's blocks `system` and `user` are the r
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from compiler.delimiters import BRACKETS, CHAT, tag_start
+
 ROLES = ("system", "user")
 
+_CHAT = re.compile(CHAT, re.IGNORECASE)
 _TAG_NAME = re.compile(r"</?\s*([A-Za-z][\w-]*)\s*>")
-_CHAT = re.compile(
-    r"<(?=[|｜][^<>\n]{0,60}[|｜]>)|\[(?=/?INST\])|<(?=</?SYS>>)"
-    r"|<(?=/?s>|(?:bos|eos|pad|unk|end_of_turn|start_of_turn|endoftext)>)",
-    re.IGNORECASE,
-)
-
 
 # What rendering a contributor's template can raise; a value of the wrong kind is no bug of ours.
 TEMPLATE_FAULTS = (
@@ -60,7 +58,7 @@ del ENVIRONMENT.filters["random"], ENVIRONMENT.globals["lipsum"]
 class Template:
     """A compiled template; `reads` maps each column it needs to the first line that reads it.
 
-    `tags` are the names of the tags that the template's own text holds.
+    `tags` are the names that no text in it may use as a tag.
     """
 
     name: str
@@ -69,10 +67,14 @@ class Template:
     tags: frozenset[str]
 
 
-def compile_template(name: str, text: str) -> Template:
-    """Compiles `text`. Raises jinja2.TemplateSyntaxError."""
+def compile_template(name: str, text: str, answers: Iterable[str] = ()) -> Template:
+    """Compiles `text`. Raises jinja2.TemplateSyntaxError.
+
+    `answers`: the tags of the reply. They are fenced like those that the template itself holds, for
+    a teacher may repeat what it was given.
+    """
     reads = _reads(ENVIRONMENT.parse(text))
-    tags = frozenset(_TAG_NAME.findall(text))
+    tags = frozenset((*_TAG_NAME.findall(text), *answers))
     return Template(name, ENVIRONMENT.from_string(text), reads, tags)
 
 
@@ -97,19 +99,32 @@ def fence(value: object, tags: frozenset[str]) -> object:
     close one.
 
     A tag's bracket becomes U+2039, that of a chat-template token U+27E6: a teacher reads them as
-    brackets, and no parser does. Lists and mappings are gone through.
+    brackets, and no parser does. Nothing is removed, so nothing can close up to a new tag. Lists
+    and mappings are gone through.
     """
     if isinstance(value, str):
-        names = "|".join(sorted(re.escape(tag) for tag in tags))
-        text = (
-            re.sub(rf"<(?=/?\s*(?:{names})\b)", "‹", value, flags=re.IGNORECASE) if tags else value
+        text = _CHAT.sub("⟦", _tags(tags).sub("‹", value))
+        at = max(text.rfind(bracket) for bracket in BRACKETS)
+        return (
+            f"{text[:at]}‹{text[at + 1 :]}" if at >= 0 and _begins(text[at + 1 :], tags) else text
         )
-        return _CHAT.sub("⟦", text)
     if isinstance(value, Mapping):
         return {key: fence(item, tags) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [fence(item, tags) for item in value]
     return value
+
+
+@cache
+def _tags(names: frozenset[str]) -> re.Pattern[str]:
+    return re.compile(tag_start(names), re.IGNORECASE)
+
+
+def _begins(end: str, tags: frozenset[str]) -> bool:
+    """Whether what stands behind a text that ends so could make a tag of its last bracket."""
+    name = end.casefold().rstrip()
+    name = name[1:].lstrip() if name.startswith(("/", "／")) else name
+    return any(tag.casefold().startswith(name) for tag in tags)
 
 
 def render(template: Template, columns: Mapping[str, object]) -> tuple[Message, ...]:

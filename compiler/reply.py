@@ -7,7 +7,7 @@ judge's score.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.codes import D501, D512, Code
@@ -39,6 +39,9 @@ def parse_reply(
     if not pieces and len(fields) == 1:
         pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
     cut = reply.finish == "length" and not (marks and marks[-1][1])
+    if not many and (doubtful := _doubtful(pieces, fields)):
+        fault = f"the reply holds more than one <{doubtful}>"
+        return [], [Broken(D501, fault, reply.text)]
     if not pieces:
         tags = " and ".join(f"<{field.name}>" for field in fields)
         return [], [Broken(D512 if cut else D501, f"no {tags} in the reply", reply.text)]
@@ -76,23 +79,31 @@ def _pieces(text: str, marks: Sequence[re.Match[str]]) -> list[dict[str, str]]:
     return pieces
 
 
-_FEW_WORDS = 4
+def _doubtful(pieces: Sequence[Mapping[str, str]], fields: Sequence[Field]) -> str:
+    """The choice that a reply makes in two ways: one of the two may only be repeated from a text
+    that the judge was shown.
+    """
+    for field in fields:
+        made = {_plain(piece[field.name]) for piece in pieces if field.name in piece}
+        if field.choices and len(made) > 1:
+            return field.name
+    return ""
+
+
+def _plain(choice: str) -> str:
+    return choice.strip(" \t\r\n.!\"'*_`").casefold()
 
 
 def _bare(text: str, field: Field) -> str:
-    """The whole reply as the only field's text; for choices, only a few words that say one and no
-    other.
+    """The whole reply as the only field's text; for choices, only one that stands alone or after
+    the field's name. More words could deny it, or repeat what the judge was shown.
     """
     if not field.choices:
         return text.strip()
-    if len(text.split()) > _FEW_WORDS:
-        return ""
-    named = {
-        str(choice)
-        for choice in field.choices
-        if re.search(rf"(?<!\w){re.escape(str(choice))}(?!\w)", text, re.IGNORECASE)
-    }
-    return named.pop() if len(named) == 1 else ""
+    said = _plain(text)
+    named = said.removeprefix(field.name.casefold()).lstrip(" :=*").removeprefix("is ")
+    choices = [str(choice).casefold() for choice in field.choices]
+    return next((told for told in (said, _plain(named)) if told in choices), "")
 
 
 def _record(piece: dict[str, str], fields: Sequence[Field]) -> tuple[Record, str]:
@@ -104,7 +115,7 @@ def _record(piece: dict[str, str], fields: Sequence[Field]) -> tuple[Record, str
         if not field.choices:
             record[field.name] = text
             continue
-        chosen = [c for c in field.choices if str(c).casefold() == text.strip(" .\"'*").casefold()]
+        chosen = [c for c in field.choices if str(c).casefold() == _plain(text)]
         if not chosen:
             allowed = ", ".join(str(choice) for choice in field.choices)
             return {}, f"<{field.name}> holds none of {allowed}"

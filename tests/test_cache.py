@@ -22,16 +22,16 @@ SEED = int(os.environ["TRIVIUM_TEST_SEED"])
 @pytest.fixture
 def looks(monkeypatch):
     """Counts the files that are truly looked at."""
-    from compiler import front
+    from compiler import examine
 
     seen = []
-    whole = front.read_tree
+    whole = examine.read_tree
 
     def counting(file, report):
         seen.append(file.path)
         return whole(file, report)
 
-    monkeypatch.setattr(front, "read_tree", counting)
+    monkeypatch.setattr(examine, "read_tree", counting)
     return seen
 
 

@@ -9,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from compiler.diagnostics import Report, Span
-from compiler.documents import Document, chunk, estimate_tokens, fetch, matches, normalise
+from compiler.documents.chunk import chunk, estimate_tokens
+from compiler.documents.fetch import Document, fetch
+from compiler.documents.patterns import matches
+from compiler.documents.text import normalise
 from compiler.leaf import DocumentRef, KnowledgeLeaf
 from compiler.source import WorkTree
 
@@ -127,7 +130,7 @@ def knowledge(repo, commit, *patterns):
         span,
         "x",
         "x",
-        DocumentRef(repo, commit, patterns, span),
+        DocumentRef(repo, commit, patterns, span, (span,) * (1 + len(patterns))),
     )
 
 
@@ -221,13 +224,13 @@ def test_a_branch_and_a_bundle_are_read(repo, tmp_path, monkeypatch):
         (ADDRESS, "{second}", "docs/empty.md", "T144"),
         (ADDRESS, "{second}", "docs/link.md", "T142"),
         (f"{ADDRESS}/none", "{second}", "docs/a.md", "T140"),
-        ("{repo}", "{second}", "docs/a.md", "T140"),
-        ("documents", "{second}", "docs/a.md", "T140"),
-        ("./documents", "{second}", "docs/a.md", "T140"),
-        ("file://{repo}", "{second}", "docs/a.md", "T140"),
-        ("--upload-pack=touch {repo}/pwned", "{second}", "docs/a.md", "T140"),
-        ("ext::sh -c touch% {repo}/pwned", "{second}", "docs/a.md", "T140"),
-        ("not a url", "{second}", "docs/a.md", "T140"),
+        ("{repo}", "{second}", "docs/a.md", "T139"),
+        ("documents", "{second}", "docs/a.md", "T139"),
+        ("./documents", "{second}", "docs/a.md", "T139"),
+        ("file://{repo}", "{second}", "docs/a.md", "T139"),
+        ("--upload-pack=touch {repo}/pwned", "{second}", "docs/a.md", "T139"),
+        ("ext::sh -c touch% {repo}/pwned", "{second}", "docs/a.md", "T139"),
+        ("not a url", "{second}", "docs/a.md", "T139"),
     ],
 )
 def test_a_users_mistake_is_a_finding(repo, tmp_path, monkeypatch, address, commit, pattern, code):

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from compiler.cli import app
 from compiler.diagnostics import Report
-from compiler.front import check
 from compiler.draft.place import write_all
+from compiler.front import check
 from compiler.resources import SCHEMAS
 from compiler.source import SourceFile, WorkTree
 from compiler.tree import parse

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from compiler.diagnostics import Report
-from compiler.documents import Document, chunk
+from compiler.documents.chunk import chunk
+from compiler.documents.fetch import Document
 from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.leaf import make_leaf

@@ -74,3 +74,43 @@ def test_a_score_is_read_or_refused_never_guessed(text, score):
     records, broken = parse_reply(Reply(text), RATING, many=False)
     assert [r["rating"] for r in records] == ([] if score is None else [score])
     assert len(records) + len(broken) == 1
+
+
+JUDGED = (Field("faithful", ("unsupported", "supported")),)
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("supported", "supported"),
+        ("**Supported.**", "supported"),
+        ("faithful: unsupported", "unsupported"),
+        ("Faithful is supported", "supported"),
+        ("not supported", None),
+        ("Not supported.", None),
+        ("hardly supported", None),
+        ("the text says supported", None),
+        ("supported or unsupported", None),
+    ],
+)
+def test_a_verdict_stands_alone_or_it_is_none(text, verdict):
+    """More words may deny the one that is a choice, or repeat what the judge was shown."""
+    records, broken = parse_reply(Reply(text), JUDGED, many=False)
+    assert [r["faithful"] for r in records] == ([] if verdict is None else [verdict])
+    assert len(records) + len(broken) == 1
+
+
+@pytest.mark.parametrize(
+    "text, score",
+    [
+        ("<rating>1</rating> not <rating>3</rating>", None),
+        ("It says <rating>3</rating>, but <rating>1</rating>", None),
+        ("<rating>2</rating> yes, <rating> 2. </rating>", 2),
+        ("<rating>2</rating> of the choices <rating>1, 2, 3</rating>", None),
+    ],
+)
+def test_two_verdicts_in_one_reply_are_none(text, score):
+    records, broken = parse_reply(Reply(text), RATING, many=False)
+    assert [r["rating"] for r in records] == ([] if score is None else [score])
+    if score is None:
+        assert [b.detail for b in broken] == ["the reply holds more than one <rating>"]

@@ -1,18 +1,23 @@
 """A tree against a schema: the code, the place, the words."""
 
+import datetime
+import json
 import os
 import random
 import time
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from compiler import schema
 from compiler.diagnostics import Report
-from compiler.schema import _Validator
+from compiler.format import read_tree
+from compiler.schema.violations import repeats, violations
 from compiler.source import SourceFile
 from compiler.tree import parse
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, said, skill
+from tests.test_tree import standing_at
 
 
 def drop(leaf, *path):
@@ -127,13 +132,95 @@ def some_item(draw, depth=0):
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_unique_is_what_jsonschema_holds_unique(seed):
     draw = random.Random(f"{os.environ['TRIVIUM_TEST_SEED']}-{seed}")
-    theirs, ours = (kind({"uniqueItems": True}) for kind in (Draft202012Validator, _Validator))
+    rules = {"uniqueItems": True}
     verdicts = []
     for _ in range(200):
-        items = [some_item(draw) for _ in range(draw.randint(1, 4))]
-        verdicts.append(ours.is_valid([{}, *items]))
-        assert verdicts[-1] == theirs.is_valid([{}, *items]), items
+        items = [{}, *(some_item(draw) for _ in range(draw.randint(1, 4)))]
+        verdicts.append(not violations(items, rules))
+        assert verdicts[-1] == Draft202012Validator(rules).is_valid(items), items
+        assert verdicts[-1] == (not list(repeats(items)))
     assert {True, False} == set(verdicts)
+
+
+def changed(draw, value):
+    """`value` with one thing in it that is not as it was."""
+    if isinstance(value, dict | list) and value and draw.random() < 0.8:
+        copy = dict(value) if isinstance(value, dict) else list(value)
+        key = draw.choice(list(copy) if isinstance(copy, dict) else range(len(copy)))
+        match draw.randrange(8):
+            case 0:
+                del copy[key]
+            case 1 if isinstance(copy, dict):
+                copy[draw.choice(["x", f"{key}s", 1, None])] = copy.pop(key)
+            case 1:
+                copy.append(copy[key])
+            case _:
+                copy[key] = changed(draw, copy[key])
+        return copy
+    odd = [datetime.date(2020, 1, 1), b"x", float("nan"), 1, 1.0, True, None, "", [], {}, 10**30, 3]
+    return draw.choice(odd)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_the_fast_validator_accepts_breaks_no_rule(seed):
+    draw = random.Random(f"{os.environ['TRIVIUM_TEST_SEED']}-{seed}")
+    accepted = 0
+    for _ in range(60):
+        leaf, name = draw.choice([(skill(), "compositional_skills"), (knowledge(), "knowledge")])
+        for _ in range(draw.randint(0, 2)):
+            leaf = changed(draw, leaf)
+        fits = schema.fits(leaf, f"v3/{name}")
+        accepted += fits
+        theirs = Draft202012Validator(schema.load(f"v3/{name}")).is_valid(leaf)
+        assert theirs or not fits, leaf
+        assert theirs == (not violations(leaf, schema.load(f"v3/{name}"))), leaf
+    assert 0 < accepted < 60
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_finding_has_a_place_and_a_hint(tmp_path, seed):
+    draw = random.Random(f"{os.environ['TRIVIUM_TEST_SEED']}-{seed}")
+    for n in range(10):
+        leaf = draw.choice([skill, knowledge])()
+        for _ in range(draw.randint(1, 4)):
+            leaf = changed(draw, leaf)
+        text = yaml.safe_dump(leaf, sort_keys=False, allow_unicode=True)
+        report = Report()
+        read_tree(SourceFile(SKILL if n % 2 else KNOWLEDGE, text.encode()), report)
+        places = [(d.span.line, d.span.column) for d in report.diagnostics]
+        assert places == sorted(places)
+        assert all(d.hint for d in report.diagnostics)
+        for d in report.diagnostics:
+            about_all = d.code.id in ("T101", "T108", "T109") and not d.span.end_line
+            assert about_all or standing_at(text, d.span).strip(), (d, text)
+
+
+@pytest.mark.parametrize(
+    "change, key, hint",
+    [
+        (("question", "qestion"), "qestion", "rename `qestion` to `question`"),
+        (("question", "qestion"), "qestion", "did you mean `question`?"),
+        (("answer", "attribution"), "attribution", "put source and licence into the file"),
+        (("answer", "xyz"), "xyz", "remove it, or use one of `question`, `answer`, `context`"),
+        (("answer", "created_by"), "created_by", "move it to the left margin"),
+    ],
+)
+def test_an_unknown_key_is_told_what_it_may_have_been(change, key, hint):
+    text = yaml.safe_dump(skill(), sort_keys=False).replace(*change, 1)
+    report = Report()
+    read_tree(SourceFile(SKILL, text.encode()), report)
+    (found,) = [d for d in report.diagnostics if d.hint.startswith(hint)]
+    assert standing_at(text, found.span) == key
+
+
+def test_an_empty_value_is_shown_at_its_key():
+    leaf = skill()
+    leaf["seed_examples"][1]["answer"] = None
+    text = yaml.safe_dump(leaf, sort_keys=False).replace(" null", "")
+    report = Report()
+    read_tree(SourceFile(SKILL, text.encode()), report)
+    (found,) = report.diagnostics
+    assert (found.code.id, standing_at(text, found.span)) == ("T103", "answer")
 
 
 @pytest.mark.parametrize(
@@ -143,12 +230,18 @@ def test_what_is_unique_is_what_jsonschema_holds_unique(seed):
         ("exclusiveMinimum", 0, 0, "`a` is 0, not above 0", "use more than 0"),
         ("maximum", 1, 2, "`a` is 2, above 1", "use 1 or less"),
         ("exclusiveMaximum", 1, 1, "`a` is 1, not below 1", "use less than 1"),
+        ("pattern", "b", "a", "`a` is `a`, which does not match `b`", "write what the schema asks"),
+        ("const", "b", "a", "`a` is `a`, not `b`", "write `b`"),
+        ("maxItems", 1, [1, 2], "`a` has 2 items, more than 1", "leave 1 of them"),
+        ("type", "boolean", "x", "`a` is a text, not true or false", "write `true` or `false`"),
     ],
 )
-def test_a_bound_is_said_as_it_counts(monkeypatch, rule, bound, value, message, hint):
-    rules = _Validator({"properties": {"a": {rule: bound}}})
-    monkeypatch.setattr(schema, "_validator", lambda name: rules)
+def test_a_rule_is_said_as_it_counts(monkeypatch, tmp_path, rule, bound, value, message, hint):
+    name = f"{rule}-{bound}-{value}"
+    (tmp_path / f"{name}.json").write_text(json.dumps({"properties": {"a": {rule: bound}}}))
+    monkeypatch.setattr(schema, "SCHEMAS", tmp_path)
     report = Report()
     tree = parse(SourceFile("recipe.yaml", f"a: {value}\n".encode()), report)
-    assert not schema.validate(tree, "any", schema.RECIPE, report)
-    assert [(d.message, d.hint) for d in report.diagnostics] == [(message, hint)]
+    assert not schema.validate(tree, name, schema.RECIPE, report)
+    (found,) = report.diagnostics
+    assert (found.message, found.hint[: len(hint)]) == (message, hint)

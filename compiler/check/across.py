@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from compiler import codes
 from compiler.check.facts import Asked, Facts, contributors
-from compiler.check.look import Finding, Findings
+from compiler.check.finding import Finding, Findings, tell
 from compiler.codes import Code
-from compiler.diagnostics import Note, counted
+from compiler.diagnostics import Note, Report, counted
 
 NEAR = 0.8
 MIN_LEAVES = 20
@@ -141,3 +141,14 @@ def contributor_share(facts: Sequence[Facts], others: Sequence[Facts], most: flo
                     min(mine, key=lambda one: one.file).author,
                     "let others write or review leaves of this branch",
                 )
+
+
+def check_across(
+    facts: Sequence[Facts], others: Sequence[Facts], share: float, report: Report
+) -> None:
+    """Reports what only several leaves show; of `others` nothing is said.
+
+    `share`: the part of a branch from which one contributor's leaves are too many.
+    """
+    tell(shared_questions(facts, others), report)
+    tell(contributor_share(facts, others, share), report)

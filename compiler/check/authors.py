@@ -4,13 +4,13 @@ They need commits, so they run only where a change is checked.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from compiler import codes
 from compiler.check.facts import Facts
-from compiler.check.look import Finding, Findings
-from compiler.diagnostics import Span
+from compiler.check.finding import Finding, Findings, tell
+from compiler.diagnostics import Report, Span
 
 if TYPE_CHECKING:
     from compiler.source.revision import Change, Commit
@@ -42,6 +42,12 @@ def missing_sign_off(change: "Change") -> Findings:
                 Span(commit.paths[0]),
                 "sign it off with `git commit --amend --signoff`, or `git rebase --signoff BASE`",
             )
+
+
+def check_authors(change: "Change", facts: Sequence[Facts], report: Report) -> None:
+    """Reports what the commits of a change show."""
+    tell(foreign_author(change, {one.file: one for one in facts}), report)
+    tell(missing_sign_off(change), report)
 
 
 def _is_same(created_by: str, commit: "Commit") -> bool:

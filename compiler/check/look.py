@@ -1,40 +1,18 @@
-"""What a check may look at, and what it says.
+"""What a check of one leaf may look at.
 
 The ground that all checks stand on, kept apart so that each part of the package is only checks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
-from compiler.codes import Code
-from compiler.diagnostics import Note, Span
-from compiler.documents.patterns import matching
+from compiler.check.finding import Limits
+from compiler.documents.patterns import MAX_BYTES, named_documents
 from compiler.leaf import KnowledgeLeaf, Leaf
 from compiler.source import ATTRIBUTION_NAME, Source, SourceFile, beside
 from compiler.tree import Path, Tree
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check says; `check` puts it into the report."""
-
-    code: Code
-    message: str
-    span: Span
-    hint: str
-    notes: tuple[Note, ...] = ()
-
-
-Findings = Iterator[Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the settings say that a check needs, in tokens: the teacher's context, a chunk."""
-
-    context: int = 4096
-    chunk: int = 250
 
 
 @dataclass(frozen=True)
@@ -50,7 +28,7 @@ class Look:
     source: Source
     files: frozenset[str]
     grams: dict[tuple[str, int], frozenset[tuple[str, ...]]]
-    limits: Limits = Limits()
+    limits: Limits
 
     @cached_property
     def texts(self) -> tuple[tuple[Path, str], ...]:
@@ -74,11 +52,11 @@ class Look:
         return named_documents(patterns_of(self.leaf), self.source.paths)
 
     def read(self, path: str) -> bytes:
-        """The bytes of one of `files`; none where it breaks while it is read."""
-        try:
-            return self.source.read(path)
-        except OSError:
-            return b""
+        """The bytes of one of `files`; none where it breaks, or is larger than any document."""
+        with suppress(OSError):
+            if self.source.size(path) <= MAX_BYTES:
+                return self.source.read(path)
+        return b""
 
     def named(self, *keys: str) -> Iterator[tuple[Path, str]]:
         """The texts under one of these keys."""
@@ -89,11 +67,6 @@ def patterns_of(leaf: Leaf) -> tuple[str, ...]:
     """The patterns of a leaf whose document is a file of the same taxonomy; of others none."""
     is_here = isinstance(leaf, KnowledgeLeaf) and leaf.document.repo == "."
     return leaf.document.patterns if is_here and isinstance(leaf, KnowledgeLeaf) else ()
-
-
-def named_documents(patterns: Iterable[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """Those of the sorted `paths` that one of the patterns names."""
-    return tuple(sorted({path for pattern in patterns for path in matching(paths, pattern)}))
 
 
 def _texts(value: object, at: Path) -> Iterator[tuple[Path, str]]:

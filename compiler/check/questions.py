@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from compiler import codes
-from compiler.check.look import Finding, Findings, Look, same, short
+from compiler.check.finding import Finding, Findings
+from compiler.check.look import Look, same, short
 from compiler.diagnostics import Note
 from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Seed, SkillLeaf
 
@@ -76,10 +77,14 @@ def ignored_questions(look: Look) -> Findings:
 
 def _repeats(seeds: Iterable[Seed]) -> Iterator[tuple[Seed, list[Seed]]]:
     """Each seed whose question is asked again in its context, and the later ones."""
-    asked: dict[tuple[str, str], list[Seed]] = {}
+    asked: dict[str, list[Seed]] = {}
     for seed in seeds:
-        asked.setdefault((same(seed.context), same(seed.question)), []).append(seed)
-    return ((first, again) for first, *again in asked.values() if again)
+        asked.setdefault(same(seed.question), []).append(seed)
+    for alike in asked.values():
+        by_context: dict[str, list[Seed]] = {}
+        for seed in alike if len(alike) > 1 else ():
+            by_context.setdefault(same(seed.context), []).append(seed)
+        yield from ((first, again) for first, *again in by_context.values() if again)
 
 
 def _times(count: int) -> str:

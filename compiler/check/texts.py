@@ -1,65 +1,92 @@
-"""Checks of the texts themselves, and of folder names: length, placeholders, what nobody sees."""
+"""Checks of the texts themselves, and of folder names: length, placeholders, blanks."""
 
 import re
-import unicodedata
+from collections.abc import Mapping
 
 from compiler import codes
-from compiler.check.look import Finding, Findings, Look, short
-from compiler.diagnostics import Span
-from compiler.tree import Lines, Path
+from compiler.check.finding import Finding, Findings
+from compiler.check.look import Look, short
+from compiler.check.search import hits, place
+from compiler.lines import Lines
+from compiler.tree import Path
 
-CONTEXT_WORDS = 500
-PAIR_WORDS = 250
+MOST_WORDS: Mapping[str | int, int] = {"context": 500, "question": 250, "answer": 250}
 
-_TEMPLATE = re.compile(
-    r"<\s*(?:your|full|insert|enter|add|put|replace|name of|link to|github)\b[^<>\n]{1,80}>"
-    r"|\blorem ipsum dolor\b|\A\s*(?:question|answer|context|domain|example|text)\s*#?\d*\s*\Z"
-    r"|\A\s*(?-i:TODO|TBD|FIXME)\b",
-    re.I,
+_ASKED_FOR = re.compile(
+    r"<\s*+(?:your|full|insert|enter|add|put|replace|name of|link to|github)\b[^<>\n]{1,80}+>", re.I
 )
-
-# Joiners are at home in emoji and in several scripts: they count only beside ASCII. A character can
-# have one variation selector; a row of them is hidden text.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e"
-    "\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e007f]"
-    "|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f])"
-    "|(?<=[\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+_LATIN = re.compile(r"[Ll]orem ipsum dolor\b")
+_WHOLE = frozenset(
+    "question answer context domain example text todo tbd fixme placeholder changeme yourname "
+    "yourusername yourgithubname yourgithubusername".split()
 )
-_INVISIBLE_IN_VALUE = re.compile(_INVISIBLE.pattern + "|\r")
+_TO_DO = re.compile(r"\s*(?:TODO|TBD|FIXME)\b")
+_IN_BRACKETS = re.compile(r"\s*<([^<>\"=/!?][^<>\"=]{0,2000}+)>\s*")
+_LONGEST_WHOLE = 30
+_FOLDER = re.compile(r"[a-z0-9_-]+|\.")
+_FOLDERS = re.compile(r"[a-z0-9_/-]+")
 
 
 def too_long(look: Look) -> Findings:
     """T123."""
-    for key, most in (("context", CONTEXT_WORDS), ("question", PAIR_WORDS), ("answer", PAIR_WORDS)):
-        for at, text in look.named(key):
-            count = len(text.split())
-            if count > most:
-                yield Finding(
-                    codes.T123,
-                    f"the {key} has {count} words, more than {most}",
-                    look.tree.key_span(at),
-                    "shorten it, or split the example",
-                )
+    for at, text in look.texts:
+        most = MOST_WORDS.get(at[-1], 0)
+        if not most or len(text) <= 2 * most:
+            continue  # too few letters for so many words
+        count = len(text.split())
+        if count > most:
+            yield Finding(
+                codes.T123,
+                f"the {at[-1]} has {count} words, more than {most}",
+                look.tree.key_span(at),
+                "shorten it, or split the example",
+            )
 
 
 def placeholder_text(look: Look) -> Findings:
-    """T129."""
+    """T129, in the leaf and in the `attribution.txt` beside it."""
+    said = set()
     for at, text in look.texts:
-        if found := _TEMPLATE.search(text):
-            yield Finding(
-                codes.T129,
-                f"{short(found[0].strip())} is a placeholder",
-                look.tree.key_span(at),
-                "write your own text in its place",
-            )
+        if found := _placeholder(at, text):
+            said.add(at)
+            hint = "write your own text in its place"
+            yield Finding(codes.T129, found, look.tree.key_span(at), hint)
+    patterns = [_ASKED_FOR] + [_LATIN] * ("orem ipsum dolor" in look.joined)
+    for hit in (hit for pattern in patterns for hit in hits(look, pattern)):
+        if hit[0] not in said:
+            said.add(hit[0])
+            message = f"{short(hit[1][0])} is a placeholder"
+            yield Finding(codes.T129, message, place(look, hit), "write your own text in its place")
+    if look.attribution:
+        text = look.attribution.data.decode("utf-8", "replace")
+        lines = Lines(look.attribution.path, text)
+        for gap in _ASKED_FOR.finditer(text):
+            message = f"{short(gap[0])} is a placeholder"
+            span = lines.span(*gap.span())
+            yield Finding(codes.T129, message, span, "write your own text in its place")
+
+
+def _placeholder(at: Path, text: str) -> str:
+    """What to say where a text as a whole is one of a template; "" where it is not."""
+    if len(text) <= _LONGEST_WHOLE and _letters(text) in _WHOLE:
+        return f"{short(text.strip())} is a placeholder"
+    if "TODO" in text[:20] or "TBD" in text[:20] or "FIXME" in text[:20]:
+        found = _TO_DO.match(text)
+        return f"{short(found[0].strip())} is a placeholder" if found else ""
+    if "<" not in text[:20]:
+        return ""
+    found = _IN_BRACKETS.fullmatch(text)
+    if not found or (" " not in found[1] and "seed_examples" in at):
+        return ""  # a single word can be the tag that a text is about
+    return f"{short(text.strip())} stands in the angle brackets of a template"
 
 
 def folder_name(look: Look) -> Findings:
     """T130."""
+    if _FOLDERS.fullmatch(look.leaf.path):
+        return
     for name in look.leaf.path.split("/"):
-        if not re.fullmatch(r"[a-z0-9_-]+|\.", name):
+        if not _FOLDER.fullmatch(name):
             better = re.sub(r"[^a-z0-9-]+", "_", name.casefold()).strip("_")
             yield Finding(
                 codes.T130,
@@ -70,9 +97,9 @@ def folder_name(look: Look) -> Findings:
 
 
 def blank_text(look: Look) -> Findings:
-    """T131."""
+    """T131; of an empty pattern T126 speaks."""
     for at, text in look.texts:
-        if text and not text.strip():
+        if text.isspace() and "patterns" not in at:
             yield Finding(
                 codes.T131,
                 f"`{_key(at)}` holds nothing but white space",
@@ -81,30 +108,8 @@ def blank_text(look: Look) -> Findings:
             )
 
 
-def invisible_character(look: Look) -> Findings:
-    """T132: as it stands in the file, or as an escape in quotes."""
-    seen = set()
-    lines = Lines(look.tree.file.path, look.tree.text)
-    for found in _INVISIBLE.finditer(look.tree.text):
-        span = lines.span(found.start(), found.end())
-        if span.line not in seen:
-            seen.add(span.line)
-            yield _hidden(found[0], span)
-    for at, text in look.texts:
-        there = (found[0] for found in _INVISIBLE_IN_VALUE.finditer(text))
-        escaped = next((one for one in there if one not in look.tree.text), "")
-        if escaped:
-            yield _hidden(escaped, look.tree.span(at))
-
-
-def _hidden(character: str, span: Span) -> Finding:
-    name = unicodedata.name(character, "control character").lower()
-    return Finding(
-        codes.T132,
-        f"U+{ord(character):04X} ({name}) cannot be seen",
-        span,
-        "delete it, and type the words again by hand",
-    )
+def _letters(text: str) -> str:
+    return text.strip(" \n#.0123456789").casefold().replace(" ", "").replace("_", "")
 
 
 def _key(at: Path) -> str:

@@ -13,8 +13,7 @@ from compiler.diagnostics import clean, counted
 from compiler.fix import Fixed, fix
 from compiler.front import files_of
 from compiler.progress import Progress
-from compiler.source import Overlay, SourceFile, WorkTree
-from compiler.tree import MAX_BYTES
+from compiler.source import MAX_BYTES, Overlay, SourceFile, WorkTree
 
 
 def mend(wanted: Asked, is_shown_only: bool) -> bool:

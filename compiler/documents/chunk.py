@@ -6,6 +6,8 @@ piece of the document's text, never an edited copy, so that a sample can point a
 """
 
 import re
+import string
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +16,15 @@ from compiler.documents.fetch import Document
 _TOKEN = re.compile(
     r"[A-Za-z]{1,7}|[0-9]{1,3}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W0-9A-Za-z_]{1,2}|[^\w\s]{1,3}|_"
 )
+_LETTERS, _DIGITS = string.ascii_letters.encode(), string.digits.encode()
+_CONTROLS = bytes((*range(0x09), *range(0x0E, 0x1C), 0x7F))
+_MARKS = string.punctuation.replace("_", "").encode() + _CONTROLS
+# Which characters make a token together, and how many of them at most, as in `_TOKEN`.
+_RUNS = tuple(
+    (bytes(byte if byte in kept else 0x20 for byte in range(256)), most)
+    for kept, most in ((_LETTERS, 7), (_DIGITS, 3), (_MARKS, 3))
+)
+_SHORT = 200
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*)|[ \t#]*$)")
 _UNDERLINE = re.compile(r" {0,3}(?:(=+)|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -29,7 +40,14 @@ def estimate_tokens(text: str) -> int:
     one for each three digits, a CJK character one, two characters of another script one, three
     marks in a row one. It adds up: two texts joined by white space count as much as the two alone.
     """
-    return sum(1 for _ in _TOKEN.finditer(text))
+    if len(text) < _SHORT or not text.isascii():
+        return sum(1 for _ in _TOKEN.finditer(text))
+    data = text.encode()
+    count = data.count(b"_")
+    for kept, most in _RUNS:  # the same, and five times faster for a long text
+        for length, times in Counter(map(len, data.translate(kept).split())).items():
+            count += times * -(-length // most)
+    return count
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from compiler.codes import T140, T141, T142, T143, T144, Code
+from compiler.codes import T139, T140, T141, T142, T143, T144, Code
 from compiler.diagnostics import Report
-from compiler.documents.patterns import matching
+from compiler.documents.address import HINT, refusal, shown
+from compiler.documents.patterns import MAX_BYTES, READ, matching, near
 from compiler.documents.text import normalise
 from compiler.leaf import KnowledgeLeaf
 from compiler.source import Source, blob_id
@@ -30,14 +31,11 @@ except ImportError:  # Windows has no such locks
 if TYPE_CHECKING:
     import git
 
-READ = (".md", ".markdown", ".txt")
-MAX_BYTES = 20_000_000
 TIMEOUT = 600
 # GitPython cannot stop a command on Windows, and refuses to be asked.
 _LIMIT = {} if os.name == "nt" else {"kill_after_timeout": TIMEOUT}
 _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.I)
 _REF = re.compile(r"(?!-)[\w./-]+")
-_ADDRESS = re.compile(r"(?:https?|ssh)://[^\s]+|(?!-)[\w.-]+@[\w.-]+:(?!:)\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class Document:
 
 
 def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> tuple[Document, ...]:
-    """The documents of a leaf, sorted by path; reports T140 to T144 at the leaf's `document`."""
+    """The documents of a leaf, sorted by path; reports T139 to T144 at the leaf's `document`."""
     if leaf.document.repo == ".":
         found = _select(leaf, source.paths, report)
         try:
@@ -72,17 +70,18 @@ def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> t
             if not commit:
                 raise _UnusableError(
                     T141,
-                    f"`{_shown(leaf.document.repo)}` has no commit `{leaf.document.commit}`",
+                    f"`{shown(leaf.document.repo)}` has no commit `{leaf.document.commit}`",
                     "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
                 )
             blobs = _blobs(repo, commit)
             found = _select(leaf, sorted(blobs), report)
             read = {path: _read(repo, blobs[path]) for path in found}
     except _UnusableError as wrong:
-        report.add(wrong.code, wrong.message, leaf.document.span, wrong.hint)
+        place = leaf.document.places[0] if wrong.code is T139 else leaf.document.span
+        report.add(wrong.code, wrong.message, place, wrong.hint)
         return ()
     except (git.GitError, OSError, ValueError) as wrong:
-        message = f"cannot read `{_shown(leaf.document.repo)}`: {_last_line(wrong)}"
+        message = f"cannot read `{shown(leaf.document.repo)}`: {_last_line(wrong)}"
         hint = "check the address, and that you may read it with `git clone`"
         report.add(T140, message, leaf.document.span, hint)
         return ()
@@ -93,12 +92,10 @@ def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[s
     """The paths that a pattern names and that can be read."""
     wanted = leaf.document
     found: set[str] = set()
-    for pattern in wanted.patterns:
+    for pattern, place in zip(wanted.patterns, wanted.places[1:], strict=True):
         named = set(matching(paths, pattern))
         if not named:
-            near = _near(pattern, paths)
-            hint = f"did you mean `{near}`?" if near else "name a file of the repository"
-            report.add(T142, f"no file matches `{pattern}`", wanted.span, hint)
+            report.add(T142, f"no file matches `{pattern}`", place, near(pattern, paths))
         found |= named
     for path in sorted(found):
         if not path.lower().endswith(READ):
@@ -111,14 +108,6 @@ def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[s
                 "convert it to Markdown, commit that, and pin it",
             )
     return sorted(path for path in found if path.lower().endswith(READ))
-
-
-def _near(pattern: str, paths: Sequence[str]) -> str:
-    from rapidfuzz import process
-
-    readable = [path for path in paths if path.lower().endswith(READ)]
-    near = process.extractOne(pattern, readable, score_cutoff=75)
-    return str(near[0]) if near else ""
 
 
 def _documents(
@@ -145,16 +134,9 @@ class _UnusableError(Exception):
 
 
 def _address(repo: str) -> str:
-    """The address for git, if it is of a kind that is followed: none that is a place on the disk,
-    for a leaf must mean the same on every machine, and read no repository that is private there.
-    """
-    if "::" in repo or not _ADDRESS.fullmatch(repo):
-        raise _UnusableError(
-            T140,
-            f"`{repo}` is not an address that documents are fetched from",
-            "use an `https://` address, mirrored with git's `insteadOf` if need be; "
-            "or `.` for this taxonomy",
-        )
+    """The address for git, if it is of a kind that is followed."""
+    if why := refusal(repo):
+        raise _UnusableError(T139, why, HINT)
     return repo
 
 
@@ -254,14 +236,9 @@ def _read(repo: "git.Repo", blob: str) -> bytes:
     return data
 
 
-def _shown(address: str) -> str:
-    """The address without a password."""
-    return re.sub(r"//[^/@\s]*@", "//", address)
-
-
 def _last_line(wrong: Exception) -> str:
     said = str(getattr(wrong, "stderr", "") or wrong)
     lines = [line.strip(" '\"") for line in said.splitlines() if line.strip(" '\"")]
     told = [line for line in lines if "fatal:" in line or "error:" in line]
     line = (told or lines or ["no reason given"])[0]
-    return _shown(re.sub(r"^.*?(?:fatal|error): ", "", line))[:200]
+    return shown(re.sub(r"^.*?(?:fatal|error): ", "", line))[:200]

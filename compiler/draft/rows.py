@@ -7,8 +7,8 @@ or is named with its reason.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compiler.draft.text import Example
 from compiler.draft.table import Row, Skip, Table
+from compiler.draft.text import Example
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,13 +83,13 @@ def _read(data: bytes) -> tuple[str | None, str]:
     """The text of a file, None where its encoding would be a guess; what makes it plain UTF-8."""
     try:
         if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-            text = data.decode("utf-16")
+            text = data.decode("utf-16").lstrip("\ufeff")
             return (None if "\0" in text else text), "UTF-16 written as UTF-8"
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None, ""
     is_marked = text.startswith("\ufeff")
-    return text.removeprefix("\ufeff"), "byte order mark removed" if is_marked else ""
+    return text.lstrip("\ufeff"), "byte order mark removed" if is_marked else ""
 
 
 def _lines(data: bytes) -> list[str]:

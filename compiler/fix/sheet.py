@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 from compiler.codes import Code
-from compiler.compose import compose
 from compiler.diagnostics import Report, Span
 from compiler.format import kind, read_tree
 from compiler.lines import LINE_END, Lines
 from compiler.schema import load, versions
 from compiler.source import SourceFile
 from compiler.tree import Path, Tree, parse
+from compiler.tree.compose import compose
 
 GROUPS = 16
 MANY = 200

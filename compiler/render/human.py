@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
-from compiler.codes import Severity
+from compiler.codes import T152, T153, Severity
 from compiler.diagnostics import Diagnostic, Report, Span, clean, summary
 from compiler.render.quote import Quotes
 
 Piece = tuple[str, str]
 COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.DROP: "bold"}
+_PRIVATE = (T152, T153)
 _FRAME = "blue"
 _LABEL = "cyan"
 _WIDTH = 100
@@ -47,7 +48,8 @@ def finding(found: Diagnostic, quotes: Quotes) -> Iterator[Piece]:
     yield f"{found.severity}[{found.code.id}]", colour
     yield f" {found.code.name}: {clean(found.message)}\n", ""
     if found.span:
-        yield from _excerpt(quotes.tight(found.span), quotes, gap, colour)
+        is_private = found.code in _PRIVATE
+        yield from _excerpt(quotes.tight(found.span), quotes, gap, colour, is_private)
     for note in found.notes:
         yield from label("note", note.message)
         yield from _excerpt(quotes.tight(note.span), quotes, gap, _LABEL)
@@ -56,8 +58,12 @@ def finding(found: Diagnostic, quotes: Quotes) -> Iterator[Piece]:
     yield from label("more", f"trivium explain {found.code.id}")
 
 
-def _excerpt(span: Span, quotes: Quotes, gap: str, colour: str) -> Iterator[Piece]:
-    """Where the place is, and its first line with marks under it."""
+def _excerpt(
+    span: Span, quotes: Quotes, gap: str, colour: str, is_private: bool = False
+) -> Iterator[Piece]:
+    """Where the place is, and its first line with marks under it; of what is private only the
+    place itself, for logs are read by many.
+    """
     yield f"{gap}-->", _FRAME
     if not span.end_line:
         yield f" {clean(span.path)}\n", ""
@@ -68,6 +74,8 @@ def _excerpt(span: Span, quotes: Quotes, gap: str, colour: str) -> Iterator[Piec
         return
     at = min(span.column - 1, len(line))
     end = span.end_column - 1 if span.end_line == span.line else len(line)
+    if is_private:
+        line, at, end = f"…{line[at:end]}…", 1, 1 + end - at
     first, last = _window(line, at)
     left, right = "…" * (first > 0), "…" * (last < len(line))
     lead = len(left) + cell_len(_visible(line[first:at]))

@@ -5,10 +5,11 @@ import time
 import pytest
 
 from compiler.diagnostics import Report
-from compiler.documents import chunk, fetch
-from compiler.front import read_taxonomy
+from compiler.documents.chunk import chunk
+from compiler.documents.fetch import fetch
+from compiler.front import read_checked
 from compiler.leaf import KnowledgeLeaf
-from compiler.source import Revision
+from compiler.source.revision import Revision
 
 
 @pytest.mark.parametrize("branch", ["main", *(f"pr/{n}" for n in (1293, 1320, 1377, 1383, 1410))])
@@ -16,7 +17,7 @@ def test_pinned_documents_are_fetched_and_cut(taxonomy, mirrored, tmp_path, bran
     source = Revision(taxonomy, f"origin/{branch}")
     leaves = [
         leaf
-        for leaf in read_taxonomy(source, Report()).leaves
+        for leaf in read_checked(source, Report())[1].leaves
         if (isinstance(leaf, KnowledgeLeaf) and "juliadenham" in leaf.document.repo)
         or (branch != "main" and isinstance(leaf, KnowledgeLeaf))
     ]

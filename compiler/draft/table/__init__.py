@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 from compiler.diagnostics import Report
-from compiler.schema import guess
 from compiler.draft.table.grid import MAX_BYTES, Line, Sheet
 from compiler.draft.table.plain import HEAD_LINES, decode, json_lines, separated
+from compiler.schema import guess
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl")
 NAMES: Mapping[str, tuple[str, ...]] = {

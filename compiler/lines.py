@@ -1,0 +1,34 @@
+"""A text goes in; places come out: which line and column a character stands in.
+
+A file of its own because everything that reads a text by characters, YAML's nodes, its errors and
+the checks of single letters, has to count lines in the same way.
+"""
+
+import re
+from array import array
+from bisect import bisect_right
+
+from compiler.diagnostics import Span
+
+LINE_END = re.compile(r"\r\n|\n|\r")
+
+
+class Lines:
+    """Turns 0-based characters of a text into places; a line ends where an editor ends it."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.starts = array("I", (0,))
+        if "\r" in text:
+            self.starts.extend(mark.end() for mark in LINE_END.finditer(text))
+            return
+        for line in text.split("\n")[:-1]:  # the same, five times faster
+            self.starts.append(self.starts[-1] + len(line) + 1)
+
+    def span(self, start: int, end: int) -> Span:
+        """The place from character `start` to before `end`."""
+        return Span(self.path, *self._place(start), *self._place(end))
+
+    def _place(self, at: int) -> tuple[int, int]:
+        line = bisect_right(self.starts, at)
+        return line, at - self.starts[line - 1] + 1
