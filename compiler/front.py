@@ -15,7 +15,7 @@ from compiler.cache import Cache, Seen, key_of
 from compiler.check.across import check_across
 from compiler.check.facts import Facts
 from compiler.check.finding import Limits
-from compiler.codes import T111, T113
+from compiler.codes import T111, T113, T142
 from compiler.curriculum import FILE, Curriculum
 from compiler.curriculum import read as read_curriculum
 from compiler.diagnostics import Report, Span, Texts
@@ -212,7 +212,8 @@ class _Front:
         seen = self.cache.get(key) if key else None
         if seen is None or seen.documents != self._documents(seen.patterns):
             seen = self._look(path)[0]
-            if key:
+            is_hinting = any(found.code is T142 for found in seen.findings)
+            if key and not is_hinting:  # its hint looks at the names of all files
                 self.cache.put(key, seen)
         return seen
 
