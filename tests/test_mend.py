@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from compiler.cli import app
+from compiler.resources import TAXONOMY
 from tests.taxonomies import SKILL, skill, write
 
 BAD = "compositional_skills/bad/qna.yaml"
@@ -98,3 +99,9 @@ def test_a_file_that_cannot_be_written_stays_whole(here, monkeypatch):
     monkeypatch.undo()
     assert (here / BAD).read_bytes() == before
     assert sorted(p.name for p in (here / BAD).parent.iterdir()) == ["attribution.txt", "qna.yaml"]
+
+
+def test_the_shipped_taxonomy_needs_no_mending(monkeypatch):
+    monkeypatch.chdir(TAXONOMY.parent)
+    done = check("--diff-only", "--taxonomy", str(TAXONOMY))
+    assert (done.exit_code, done.stdout) == (0, "")
