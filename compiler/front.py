@@ -29,6 +29,7 @@ from compiler.source import (
     Source,
     beside,
     is_leaf,
+    is_within,
     leaf_files,
 )
 
@@ -68,18 +69,20 @@ def check(
     only: Collection[str] | None = None,
     change: "Change | None" = None,
     cache: Cache | None = None,
+    within: Collection[str] = (".",),
     step: Step = lambda done, total: None,
 ) -> tuple[str, ...]:
     """Reports what is wrong with the leaves of `source`, and returns which files were looked at.
 
     `only`: files and folders to look at, without it every leaf file; the others are compared with.
-    `change`: then its commits are looked at too, and its leaves compared with those of the base.
+    `change`: then its commits are looked at too, and its leaves compared with those of the base;
+    the base's settings say how findings count, and only what is `within` these folders is told.
     `step` is told how many files of how many are done.
     """
-    front = _Front.of(source, _settings(source, report), report, cache or Cache())
+    front = _Front.of(source, _settings(source, report, change), report, cache or Cache())
     named = front.named(only)
     rest = sorted(set(leaf_files(source.paths)).difference(named))
-    base = front.beside(change.base) if change else None
+    base = front.of_base(change.base) if change else None
     older = _only_in_base(change, source) if change else []
     total = len(named) + len(rest) + len(older)
     done = 0
@@ -90,8 +93,11 @@ def check(
             step(done, total)
     if change:
         touched = {*change.paths, *change.deleted}
-        named += [path for path in rest if front.rests_on(path, touched)]
-        rest = [path for path in rest if path not in named]
+        shaken = {
+            path for path in rest if is_within(path, within) and front.rests_on(path, touched)
+        }
+        named += shaken
+        rest = [path for path in rest if path not in shaken]
         if not change.fork:
             _say_unknown_base(report)
     front.tell(sorted(named))
@@ -100,7 +106,7 @@ def check(
     if change:
         from compiler.check.authors import check_authors
 
-        check_authors(change, facts, report)
+        check_authors(change, within, facts, report)
     return tuple(sorted(named))
 
 
@@ -120,17 +126,24 @@ def changed_files(change: "Change") -> tuple[str, ...]:
     return tuple(sorted((leaves | said) & (known | set(change.source.unread))))
 
 
-def _settings(source: Source, report: Report) -> Curriculum | None:
+def _settings(source: Source, report: Report, change: "Change | None" = None) -> Curriculum | None:
+    """The settings of a source; a change is judged by those that it was made from, for it must not
+    allow its own findings.
+    """
     curriculum = read_curriculum(source, report)
-    if curriculum and FILE in source.paths:
+    if change:
+        curriculum = read_curriculum(change.base, Report())
+        report.inherit((curriculum or Curriculum()).policy)
+    elif curriculum and FILE in source.paths:
         report.inherit(curriculum.policy)
     return curriculum
 
 
 def _only_in_base(change: "Change", source: Source) -> list[str]:
     """The leaf files that the base has got, and the change neither has nor has removed."""
-    gone = {*change.deleted, *change.renamed.values(), *source.paths}
-    return [path for path in leaf_files(change.base.paths) if path not in gone]
+    known = {*change.deleted, *change.renamed.values(), *source.paths}
+    every = leaf_files(change.base.paths)
+    return [path for path in every if not {path, change.moved.get(path, path)} & known]
 
 
 def _say_unknown_base(report: Report) -> None:
@@ -164,7 +177,7 @@ class _Front:
         known = frozenset(source.paths)
         return _Front(source, report, cache, limits, settings.contributor_share, known)
 
-    def beside(self, source: Source) -> "_Front":
+    def of_base(self, source: Source) -> "_Front":
         """The same for another source, of which nothing is said."""
         known = frozenset(source.paths)
         return _Front(source, Report(), self.cache, self.limits, self.share, known)

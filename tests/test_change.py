@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from compiler.cli import app
+from compiler.resources import PIPELINES
 from tests.taxonomies import ATTRIBUTION, SKILL, knowledge, skill, write
 
 BROKEN = "a: 'b"
@@ -253,3 +254,62 @@ def test_the_standard_input_stands_for_a_file(repo):
     assert "T121" in copied
     assert "T127" in copied
     assert (repo / SKILL).read_text() == text
+
+
+def test_a_change_cannot_silence_its_own_findings(repo):
+    commit(repo, {"curriculum.yaml": "check: {raise: [copied-question]}\n"})
+    git(repo, "switch", "-qc", "topic")
+    quiet = "check: {allow: [copied-question, missing-attribution]}\n"
+    commit(repo, {one("copy"): skill(), "curriculum.yaml": quiet})
+    assert check("--diff", "main..topic")[:2] == (1, ["error[T121"])
+    assert check("--at", "topic", one("copy"))[:2] == (0, [])
+
+
+def test_a_summary_runs_no_pipeline_of_the_change(repo, tmp_path):
+    git(repo, "switch", "-qc", "topic")
+    evil = "{% block user %}{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}"
+    source = PIPELINES / "skill-freeform"
+    files = {f"pipelines/evil/{f.name}": f.read_text() for f in source.iterdir()}
+    files |= {p: f"{evil}{{% endfor %}}{{% endblock %}}" for p in files if p.endswith(".j2")}
+    routes = "routes: [{pipeline: evil}]\n"
+    commit(repo, {**files, "curriculum.yaml": routes, one("new"): other("new")})
+    summary = tmp_path / "summary.md"
+    assert check("--diff", "main..topic", "--summary", str(summary))[0] == 0
+    assert "What it would add" in summary.read_text()
+    assert "xxxx" not in summary.read_text()
+
+
+def test_a_leaf_that_the_base_moved_is_no_copy(repo):
+    git(repo, "switch", "-qc", "topic")
+    commit(repo, {SKILL: skill(task_description="Rhyme better.")})
+    git(repo, "switch", "-q", "main")
+    git(repo, "mv", "compositional_skills/rhyme", "compositional_skills/verse")
+    git(repo, "commit", "-sqm", "x")
+    assert check("--diff", "main..topic")[:2] == (0, [])
+
+
+@pytest.mark.parametrize("name", ["Ev\x01il \x02", "a\nb", "zz"])
+def test_no_name_hides_an_author(repo, name):
+    write(repo, {one("new"): other("new")})
+    git(repo, "add", "-A")
+    who = ["-c", f"user.name={name}", "-c", "user.email=zz@example.net"]
+    git(repo, *who, "commit", "-qm", "x\n\nSigned-off-by: anybody")
+    assert check("--diff", "main~1..main")[1] == ["warning[T157", "warning[T156"]
+
+
+def test_paths_bound_a_change_and_must_be_there(repo):
+    commit(repo, {one("new"): other("new"), one("newer"): BROKEN}, words=())
+    assert check("--diff", "HEAD~1", "compositional_skills/new")[1] == ["warning[T157"]
+    assert check("--diff", "HEAD~1", SKILL)[:2] == (0, [])
+    assert check("--diff", "HEAD~1", "nowhere")[0] == 2
+
+
+def test_from_inside_a_folder(repo, monkeypatch):
+    monkeypatch.chdir(repo / "compositional_skills" / "old")
+    assert looked_at() == 3
+    assert check("qna.yaml")[1] == ["error[S001"]
+    assert check("--at", "HEAD", "qna.yaml")[1] == ["error[S001"]
+    text = (repo / SKILL).read_text()
+    for path in (str(repo / SKILL), "../rhyme/qna.yaml", SKILL):
+        words = ["check", "-", "--stdin-path", path]
+        assert CliRunner().invoke(app, words, input=text).exit_code == 0, path

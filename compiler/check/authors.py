@@ -4,16 +4,20 @@ They need commits, so they run only where a change is checked.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from compiler import codes
 from compiler.check.facts import Facts
 from compiler.check.finding import Finding, Findings, tell
 from compiler.diagnostics import Report, Span
+from compiler.source import is_within
 
 if TYPE_CHECKING:
     from compiler.source.revision import Change, Commit
+
+
+_ADDRESS = re.compile(r"<([^<>]+)>")
 
 
 def foreign_author(change: "Change", facts: Mapping[str, Facts]) -> Findings:
@@ -30,12 +34,14 @@ def foreign_author(change: "Change", facts: Mapping[str, Facts]) -> Findings:
             )
 
 
-def missing_sign_off(change: "Change") -> Findings:
+def missing_sign_off(change: "Change", within: Collection[str]) -> Findings:
     """T157."""
     for commit in change.commits:
-        signed = (signer.casefold() for signer in commit.signers)
-        if not any(commit.email.casefold() in signer for signer in signed):
-            what = "is signed off by another" if commit.signers else "has no sign-off"
+        if not any(is_within(path, within) for path in commit.paths):
+            continue
+        signed = [address for signer in commit.signers for address in _ADDRESS.findall(signer)]
+        if commit.email.casefold() not in map(str.casefold, signed):
+            what = "is signed off by another" if signed else "has no sign-off"
             yield Finding(
                 codes.T157,
                 f"commit {commit.hash[:10]} by `{commit.name}` {what}",
@@ -44,10 +50,12 @@ def missing_sign_off(change: "Change") -> Findings:
             )
 
 
-def check_authors(change: "Change", facts: Sequence[Facts], report: Report) -> None:
-    """Reports what the commits of a change show."""
+def check_authors(
+    change: "Change", within: Collection[str], facts: Sequence[Facts], report: Report
+) -> None:
+    """Reports what the commits of a change show that touch what is `within` these folders."""
     tell(foreign_author(change, {one.file: one for one in facts}), report)
-    tell(missing_sign_off(change), report)
+    tell(missing_sign_off(change, within), report)
 
 
 def _is_same(created_by: str, commit: "Commit") -> bool:

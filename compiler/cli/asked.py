@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from compiler.cli.base import taxonomy_folder
-from compiler.source import Overlay, Source, WorkTree, open_source
+from compiler.source import Overlay, Source, WorkTree, in_branch, is_within, open_source
 
 if TYPE_CHECKING:
     from compiler.source.revision import Change
@@ -20,13 +20,14 @@ MOST_STDIN = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What to look at; `only` is None for every leaf file."""
+class Wanted:
+    """What to look at; `only` is None for every leaf file, `within` what the paths allow."""
 
     root: Path
     source: Source
     only: tuple[str, ...] | None
-    change: "Change | None"
+    change: "Change | None" = None
+    within: tuple[str, ...] = (".",)
 
 
 def asked(
@@ -35,10 +36,12 @@ def asked(
     at: str | None,
     diff: str | None,
     stdin_path: str | None,
-) -> Asked:
+) -> Wanted:
     """What the options mean; a usage error where they contradict each other."""
     from compiler.front import changed_files
 
+    if at == "" or diff == "":
+        raise typer.BadParameter("the name of a git revision is empty")
     if at and diff:
         raise typer.BadParameter("`--at` and `--diff` exclude each other: use `--diff BASE..REV`")
     if STDIN in paths:
@@ -49,7 +52,7 @@ def asked(
         return _asked_of_stdin(stdin_path, taxonomy)
     if stdin_path:
         raise typer.BadParameter("`--stdin-path` goes with the path `-`")
-    root = taxonomy_folder(taxonomy, [] if at or diff else paths)
+    root = taxonomy_folder(taxonomy, paths)
     change = None
     try:
         if diff:
@@ -59,31 +62,36 @@ def asked(
         source = change.source if change else open_source(root, at)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--diff" if diff else "--at") from wrong
+    if at and not any(in_branch(path) for path in source.paths):
+        raise typer.BadParameter(f"`{at}` holds no leaf of a taxonomy here", param_hint="--at")
     only = tuple(_inside(name, root, source.paths) for name in paths) if paths else None
-    if change:
-        changed = changed_files(change)
-        only = tuple(
-            path
-            for path in changed
-            if only is None or any(o == "." or f"{path}/".startswith(f"{o}/") for o in only)
-        )
-    return Asked(root, source, only, change)
+    if change is None:
+        return Wanted(root, source, only)
+    within = only or (".",)
+    known = (*source.paths, *change.base.paths, *change.deleted)
+    for name in within:
+        if not any(is_within(path, (name,)) for path in known):
+            raise typer.BadParameter(f"`{name}` is no file or folder of the taxonomy")
+    changed = tuple(path for path in changed_files(change) if is_within(path, within))
+    return Wanted(root, source, changed, change, within)
 
 
-def _asked_of_stdin(stdin_path: str, taxonomy: Path | None) -> Asked:
+def _asked_of_stdin(stdin_path: str, taxonomy: Path | None) -> Wanted:
     """The standard input in the place of a file, which need not be there."""
     root = Path()
     with suppress(typer.BadParameter):
         root = taxonomy_folder(taxonomy, [stdin_path])
-    path = _inside(stdin_path, root, (stdin_path,))
+    whole, top = _whole(stdin_path), root.resolve()
+    here = whole.relative_to(top).as_posix() if whole.is_relative_to(top) else stdin_path
+    path = stdin_path if (root / stdin_path).is_file() else here
     source = Overlay(WorkTree(root), path, sys.stdin.buffer.read(MOST_STDIN))
-    return Asked(root, source, (path,), None)
+    return Wanted(root, source, (path,))
 
 
 def _inside(name: str, root: Path, known: Collection[str]) -> str:
     """The path of `name` in the taxonomy, seen from the current folder or from there."""
     typed = PurePosixPath(Path(name)).as_posix()
-    top, asked = root.resolve(), Path(name).resolve()
+    top, asked = root.resolve(), _whole(name)
     if not asked.is_relative_to(top):
         return typed
     here = asked.relative_to(top).as_posix()
@@ -91,3 +99,9 @@ def _inside(name: str, root: Path, known: Collection[str]) -> str:
         if path == "." or any(p == path or p.startswith(f"{path}/") for p in known):
             return path
     return typed
+
+
+def _whole(name: str) -> Path:
+    """The whole path of a name; a link at its end is not followed."""
+    path = Path(name)
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name

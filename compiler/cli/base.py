@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BUILD = Path("out/build")
-FORMS_FOR_CI = ("github", "sarif", "junit")
 
 TaxonomyOption = Annotated[
     Path | None,
@@ -72,17 +71,24 @@ def taxonomy_folder(named: Path | None, paths: Sequence[str] = ()) -> Path:
             raise typer.BadParameter(f"`{named}` is not a folder", param_hint="--taxonomy")
         return named
     here = Path("taxonomy") if Path("taxonomy").is_dir() else Path()
-    is_here = here != Path() or _has_branch(here)
+    is_here = here != Path() or _has_branch(here) or _is_bare(here)
     for name in paths[:1]:
         inside = is_here and Path(name).resolve().is_relative_to(here.resolve())
         if not inside and (found := _above(Path(name))):
             return found
     if is_here:
         return here
+    if found := _above(Path()):
+        return found
     raise typer.BadParameter(
         f"no taxonomy here: neither `taxonomy` nor one of {', '.join(f'`{b}`' for b in BRANCHES)} "
         "is a folder of the current one; name it with `--taxonomy DIR`"
     )
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder is a git repository without a work tree."""
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir()
 
 
 def _has_branch(folder: Path) -> bool:
@@ -112,17 +118,19 @@ def put(report: Report, form: str, root: Path) -> None:
 
         from compiler.render.human import pieces
 
-        console().print(Text.assemble(*pieces(report)), soft_wrap=True)
+        console().print(Text.assemble(*pieces(_seen_from_here(report, root))), soft_wrap=True)
     elif text := rendered(report, form, root):
         sys.stdout.write(f"{text}\n")
 
 
 def rendered(report: Report, form: str, root: Path) -> str:
-    """A report in one of the formats; what a CI reads names files from the current folder."""
+    """A report in one of the formats; all but JSON name files from the current folder."""
+    return RENDERERS[form](report if form == "json" else _seen_from_here(report, root))
+
+
+def _seen_from_here(report: Report, root: Path) -> Report:
     folder = from_here(root)
-    if form in FORMS_FOR_CI and folder != "." and not folder.startswith(".."):
-        report = report.under(folder)
-    return RENDERERS[form](report)
+    return report if folder == "." or folder.startswith("..") else report.under(folder)
 
 
 def from_here(root: Path) -> str:

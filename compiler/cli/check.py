@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compiler.cli.asked import Asked, asked
+from compiler.cli.asked import Wanted, asked
 from compiler.cli.base import (
     AtOption,
     FormatOption,
@@ -17,6 +17,7 @@ from compiler.cli.base import (
     rendered,
 )
 from compiler.diagnostics import Report
+from compiler.source import Settled
 
 
 def check(
@@ -94,19 +95,19 @@ def check(
             progress.total = total
             progress.step()
 
-        front.check(wanted.source, report, wanted.only, wanted.change, cache, step)
+        front.check(wanted.source, report, wanted.only, wanted.change, cache, wanted.within, step)
+    put(report, form, wanted.root)
+    sys.stdout.flush()
     for kind, file in outputs:
         text = rendered(report, kind, wanted.root)
         file.write_text(f"{text}\n" if text else "", "utf-8")
-    put(report, form, wanted.root)
     if summary:
-        sys.stdout.flush()
         summary.write_text(_summary(wanted, report), "utf-8")
     if report.errors:
         raise typer.Exit(1)
 
 
-def _summary(wanted: Asked, report: Report) -> str:
+def _summary(wanted: Wanted, report: Report) -> str:
     """The Markdown for a pull request: also what the leaves without an error would add."""
     from compiler.driver import prepare
     from compiler.journal import Journal
@@ -115,7 +116,8 @@ def _summary(wanted: Asked, report: Report) -> str:
     from compiler.teacher.extractive import Extractive
 
     files = [path for path in report.files or () if not report.errors_at(path)]
-    program = prepare(wanted.source, home() / "documents", Report(), files) if files else None
+    source = Settled(wanted.source, wanted.change.base) if wanted.change else wanted.source
+    program = prepare(source, home() / "documents", Report(), files) if files else None
     if program is None:
         return summarise(report)
     with Journal(home() / "journal.sqlite") as journal:
@@ -125,6 +127,6 @@ def _summary(wanted: Asked, report: Report) -> str:
 
 def _output(text: str) -> tuple[str, Path]:
     form, colon, file = text.partition(":")
-    if not colon or not file:
+    if not colon or file in ("", "-"):
         raise typer.BadParameter(f"`{text}` is not FORMAT:FILE", param_hint="--output")
     return known_form(form), Path(file)

@@ -7,16 +7,26 @@ from pathlib import Path
 
 import typer
 
-from compiler.cli.asked import Asked
+from compiler.cli.asked import Wanted
 from compiler.cli.base import from_here
-from compiler.diagnostics import clean, counted
+from compiler.codes import T127, Severity
+from compiler.curriculum import Curriculum
+from compiler.curriculum import read as read_curriculum
+from compiler.diagnostics import Report, clean, counted
 from compiler.fix import Fixed, fix
 from compiler.front import files_of
 from compiler.progress import Progress
-from compiler.source import MAX_BYTES, Overlay, SourceFile, WorkTree
+from compiler.source import (
+    ATTRIBUTION_NAME,
+    MAX_BYTES,
+    Overlay,
+    SourceFile,
+    WorkTree,
+    beside,
+)
 
 
-def mend(wanted: Asked, is_shown_only: bool) -> bool:
+def mend(wanted: Wanted, is_shown_only: bool) -> bool:
     """Whether nothing is left to check: the diff was shown, or the standard input was mended.
 
     Only files on disk are written to. Raises Exit(1) where a diff was asked for and there is one.
@@ -26,8 +36,8 @@ def mend(wanted: Asked, is_shown_only: bool) -> bool:
         raise typer.BadParameter("a revision is not written to: `--fix` goes with files on disk")
     fixed = _fixed(wanted)
     if isinstance(source, Overlay) and not is_shown_only:
-        text = next((one.data for one in fixed), source.data)
-        sys.stdout.write(text.decode("utf-8", "replace"))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(next((one.data for one in fixed), source.data))
         return True
     for one in fixed:
         if is_shown_only:
@@ -42,14 +52,18 @@ def mend(wanted: Asked, is_shown_only: bool) -> bool:
     return is_shown_only
 
 
-def _fixed(wanted: Asked) -> list[Fixed]:
+def _fixed(wanted: Wanted) -> list[Fixed]:
     """The files that a repair changes."""
     found = []
     files = files_of(wanted.source, wanted.only)
+    policy = (read_curriculum(wanted.source, Report()) or Curriculum()).policy
+    known = frozenset(wanted.source.paths)
     with Progress("file", len(files)) as progress:
         for path in files:
             if wanted.source.size(path) <= MAX_BYTES:
-                one = fix(SourceFile(path, wanted.source.read(path)))
+                is_attributed = beside(path, ATTRIBUTION_NAME) in known
+                may_renew = is_attributed or policy.severity(T127, path) is not Severity.ERROR
+                one = fix(SourceFile(path, wanted.source.read(path)), may_renew)
                 found += [one] if one.data != one.before.data else []
             progress.step()
     return found

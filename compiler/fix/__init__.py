@@ -26,6 +26,7 @@ __all__ = ["Fixed", "Repair", "fix"]
 LONGEST = 1_000_000
 ROUNDS = 8
 STEPS = (mend, tidy, spell, name_version, sort_keys, unfold)
+OF_ANY_VERSION = tuple(step for step in STEPS if step is not name_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,10 @@ class Fixed:
         )
 
 
-def fix(file: SourceFile) -> Fixed:
+def fix(file: SourceFile, may_renew: bool = True) -> Fixed:
     """Repairs what is safe. A file that is no leaf or has over a million bytes stays as it is.
+
+    `may_renew`: whether a leaf without a version may get one, which asks for more than version 1.
 
     Where a repair makes another one possible, both are made: to fix what was fixed changes nothing.
     """
@@ -61,7 +64,7 @@ def fix(file: SourceFile) -> Fixed:
     first = sheet = begin(file.path, text)
     for _ in range(ROUNDS):
         before = sheet.text
-        for step in STEPS:
+        for step in STEPS if may_renew else OF_ANY_VERSION:
             sheet = step(sheet)
         if sheet.text == before:
             break

@@ -19,9 +19,10 @@ from compiler.source.file import (
     in_branch,
     is_leaf,
     is_lost,
+    is_within,
     leaf_files,
 )
-from compiler.source.worktree import Overlay, WorkTree
+from compiler.source.worktree import Overlay, Settled, WorkTree
 
 __all__ = [
     "ATTRIBUTION_NAME",
@@ -30,6 +31,7 @@ __all__ = [
     "LINK",
     "MAX_BYTES",
     "Overlay",
+    "Settled",
     "Source",
     "SourceFile",
     "WorkTree",
@@ -38,6 +40,7 @@ __all__ = [
     "in_branch",
     "is_leaf",
     "is_lost",
+    "is_within",
     "leaf_files",
     "open_source",
 ]

@@ -5,7 +5,7 @@ files and nothing there asks where they came from.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,11 @@ def in_branch(path: str) -> str:
         if part in BRANCHES:
             return part
     return ""
+
+
+def is_within(path: str, folders: Collection[str]) -> bool:
+    """Whether a path is one of the files or folders, or lies in one; `.` is everything."""
+    return any(f == "." or f"{path}/".startswith(f"{f}/") for f in folders)
 
 
 def beside(path: str, name: str) -> str:

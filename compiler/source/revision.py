@@ -61,7 +61,11 @@ class Repository:
         except ValueError as wrong:
             if "dubious ownership" in str(wrong):
                 raise
-            raise ValueError(f"`{name}` names no commit of this repository") from wrong
+            is_shallow = self.ask("rev-parse", "--is-shallow-repository").strip() == "true"
+            where = (
+                "clone, which is shallow: `git fetch --unshallow`" if is_shallow else "repository"
+            )
+            raise ValueError(f"`{name}` names no commit of this {where}") from wrong
 
     def inside(self, listed: str) -> Iterator[str]:
         """The fields of a NUL-separated answer."""
@@ -150,8 +154,9 @@ class Commit:
 class Change:
     """What a change adds to a base: `source` as it is after, `base` as its branch is now.
 
-    `renamed` maps a new path to its old one. `fork` is the commit that both have in common; ""
-    where this clone does not hold it, and then the change is seen from `base` itself.
+    `renamed` maps a new path to its old one, `moved` does so for what the base moved. `fork` is the
+    commit that both have in common; "" where this clone does not hold it, and then the change is
+    seen from `base` itself.
     """
 
     source: Source
@@ -161,6 +166,7 @@ class Change:
     modified: tuple[str, ...]
     deleted: tuple[str, ...]
     renamed: Mapping[str, str]
+    moved: Mapping[str, str]
     commits: tuple[Commit, ...]
 
     @property
@@ -209,8 +215,17 @@ def open_change(root: Path, text: str) -> Change:
         tuple(sorted(by["M"])),
         tuple(sorted(by["D"])),
         renamed,
+        dict(_moves(at, fork, base)),
         tuple(_commits(at, fork or base, head)),
     )
+
+
+def _moves(at: Repository, fork: str, base: str) -> Iterator[tuple[str, str]]:
+    """What the base renamed since the two parted: the new path and the old one."""
+    for letter, path, old in _statuses(at, [fork, base]) if fork else ():
+        new, before = at.place(path), at.place(old)
+        if letter == "R" and new and before:
+            yield new, before
 
 
 def _statuses(at: Repository, ends: list[str]) -> list[tuple[str, str, str]]:
@@ -225,18 +240,17 @@ def _statuses(at: Repository, ends: list[str]) -> list[tuple[str, str, str]]:
     return found
 
 
-_START = "\x01"
-
-
 def _commits(at: Repository, fork: str, head: str) -> Iterator[Commit]:
-    """The commits since `fork`, the oldest first, merges left out."""
-    form = f"--format={_START}%H%n%an%n%ae%n%(trailers:key=Signed-off-by,valueonly,unfold)%x02"
-    quiet = ("--no-merges", "--reverse", "--no-ext-diff", "--no-relative", "--no-show-signature")
-    told = at.ask("log", "-z", "--name-only", "-m", *quiet, form, f"{fork}..{head}", "--")
-    for one in told.split(_START)[1:]:
-        about, _, paths = one.partition("\x02")
-        hash, name, email, *signers = [*about.split("\n"), "", ""]
-        places = (at.place(path.lstrip("\n")) for path in at.inside(paths))
-        found = tuple(sorted(place for place in places if place))
-        if found:
-            yield Commit(hash, name, email, tuple(s for s in signers if s.strip()), found)
+    """The commits since `fork`, the oldest first, merges left out.
+
+    Each is asked for alone, its fields parted by NUL: a name can hold any other character.
+    """
+    form = "--format=%an%x00%ae%x00%(trailers:key=Signed-off-by,valueonly,unfold)"
+    for hash in at.ask("rev-list", "--no-merges", "--reverse", f"{fork}..{head}", "--").split():
+        told = at.ask("show", "--no-patch", "--no-show-signature", form, hash)
+        name, email, signers = told.split("\0")
+        changed = ("--no-commit-id", "--name-only", "--root", "--no-relative", "-r", "-z")
+        listed = at.inside(at.ask("diff-tree", *changed, hash))
+        places = tuple(sorted(place for path in listed if (place := at.place(path))))
+        if places:
+            yield Commit(hash, name, email, tuple(signers.split("\n")), places)

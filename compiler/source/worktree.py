@@ -92,3 +92,29 @@ class Overlay:
 
     def read(self, path: str) -> bytes:
         return self.data if path == self.path else self.under.read(path)
+
+
+class Settled:
+    """A source with the settings of another: whoever changes leaves must not change what is run on
+    them. Its build file and `pipelines/` are those of `base`.
+    """
+
+    def __init__(self, under: Source, base: Source) -> None:
+        self.revision = under.revision
+        self.unread = under.unread
+        self._of = {path: under for path in under.paths if not _is_setting(path)}
+        self._of |= {path: base for path in base.paths if _is_setting(path)}
+        self.paths = tuple(sorted(self._of))
+
+    def size(self, path: str) -> int:
+        return self._of[path].size(path)
+
+    def blob(self, path: str) -> str:
+        return self._of[path].blob(path)
+
+    def read(self, path: str) -> bytes:
+        return self._of[path].read(path)
+
+
+def _is_setting(path: str) -> bool:
+    return path == "curriculum.yaml" or path.startswith("pipelines/")
