@@ -98,6 +98,8 @@ def _leaf_file(path: str, root: Path, source: "Source", report: Report) -> str:
     here = whole.relative_to(top).as_posix() if whole.is_relative_to(top) else ""
     for name in (here, Path(path).as_posix()):
         found = [file for file in files if name in (file, ".") or file.startswith(f"{name}/")]
+        if f"{name}/{LEAF_NAME}" in found:
+            return f"{name}/{LEAF_NAME}"
         if len(found) == 1:
             return found[0]
         if found:

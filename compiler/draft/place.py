@@ -36,10 +36,7 @@ def place_for(root: Path, typed: str) -> Place:
     parts = _parts(root, typed)
     names = list(parts)
     if (branch := names[0].casefold()) not in BRANCHES:
-        raise ValueError(
-            f"`{names[0]}` is none of the branches {', '.join(f'`{b}`' for b in BRANCHES)}; "
-            f"{guess(branch, BRANCHES)}"
-        )
+        raise ValueError(f"`{names[0]}` is no branch of a taxonomy; {guess(branch, BRANCHES)}")
     names[0] = branch
     folder = root
     for i, name in enumerate(names):
