@@ -219,7 +219,7 @@ def test_a_folder_that_is_there_keeps_its_name(here):
         ("~/wren", "absolute"),
         ("knowledge/../wren", "`..`"),
         ("../wren", "`..`"),
-        ("wren", "none of the branches"),
+        ("wren", "no branch of a taxonomy"),
         ("knowlege/wren", "did you mean `knowledge`?"),
         ("compositional-skills/wren", "did you mean `compositional_skills`?"),
         ("knowledge", "folder of its own"),
