@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from compiler.codes import CATALOGUE, M303, M309, M310, Severity
 from compiler.diagnostics import Policy, Report, Span
-from compiler.source import Source, SourceFile
+from compiler.source import SETTINGS_NAME, Source, SourceFile
 
 if TYPE_CHECKING:
     from compiler.leaf import Leaf
     from compiler.tree import Path, Tree
 
-FILE = "curriculum.yaml"
+FILE = SETTINGS_NAME
 
 
 @dataclass(frozen=True, slots=True)

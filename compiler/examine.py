@@ -10,11 +10,12 @@ from compiler.check.finding import Limits
 from compiler.check.look import Look, patterns_of
 from compiler.check.within import check_leaf
 from compiler.codes import S008
-from compiler.diagnostics import Report, Span, counted
+from compiler.diagnostics import Report
 from compiler.format import read_tree
 from compiler.leaf import Leaf, make_leaf
 from compiler.lost import say_unread
-from compiler.source import ATTRIBUTION_NAME, MAX_BYTES, Source, SourceFile, beside
+from compiler.source import ATTRIBUTION_NAME, Source, SourceFile, beside
+from compiler.tree import is_too_large
 
 Grams = dict[tuple[str, int], frozenset[tuple[str, ...]]]
 
@@ -41,18 +42,10 @@ def examine(
 def _read(source: Source, path: str, report: Report) -> SourceFile | None:
     """The file; None where it cannot be read, or is larger than any leaf."""
     try:
-        size = source.size(path)
-        if size <= MAX_BYTES:
+        if not is_too_large(path, source.size(path), report):
             return SourceFile(path, source.read(path))
     except OSError as wrong:
         say_unread(path, (wrong.strerror or str(wrong)).lower(), report)
-        return None
-    report.add(
-        S008,
-        f"the file has {counted(size, 'byte')}, more than {MAX_BYTES:,}",
-        Span(path),
-        "split the leaf, or move the text into a document",
-    )
     return None
 
 

@@ -7,9 +7,7 @@ from collections.abc import Collection
 
 from compiler.codes import S009
 from compiler.diagnostics import Report, Span
-from compiler.source import LINK, Source, is_lost
-
-SETTINGS = "curriculum.yaml"
+from compiler.source import LINK, SETTINGS_NAME, Source, is_lost, is_within
 
 
 def say_unread(path: str, why: str, report: Report) -> None:
@@ -27,7 +25,7 @@ def say_lost(source: Source, only: Collection[str] | None, report: Report) -> No
     """Reports what cannot be read: leaves and the build file, or what `only` names."""
     for path, why in source.unread.items():
         name = path.removesuffix("/")
-        asked = any(o == "." or f"{name}/".startswith(f"{o}/") for o in only or ())
-        is_named = name in (SETTINGS, *(only or ()))
-        if (only is None or asked) and (is_named or is_lost(path)):
+        is_asked = only is None or is_within(name, only)
+        is_named = name in (SETTINGS_NAME, *(only or ()))
+        if is_asked and (is_named or is_lost(path)):
             say_unread(path, why, report)

@@ -12,6 +12,7 @@ from typing import Protocol
 BRANCHES = ("knowledge", "foundational_skills", "compositional_skills")
 LEAF_NAME = "qna.yaml"
 ATTRIBUTION_NAME = "attribution.txt"
+SETTINGS_NAME = "curriculum.yaml"
 MAX_BYTES = 2_000_000  # of a leaf file
 LINK = "it is a link, and links are not followed"
 _NAME = "its name is not UTF-8"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from compiler.source.file import LEAF_NAME, LINK, Source, blob_id, sort_out
+from compiler.source.file import LEAF_NAME, LINK, SETTINGS_NAME, Source, blob_id, sort_out
 
 
 class WorkTree:
@@ -117,4 +117,4 @@ class Settled:
 
 
 def _is_setting(path: str) -> bool:
-    return path == "curriculum.yaml" or path.startswith("pipelines/")
+    return path == SETTINGS_NAME or path.startswith("pipelines/")

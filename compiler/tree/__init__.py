@@ -49,15 +49,21 @@ class Tree:
         return self.lines.span(*(self.marks.key_place(at) if is_there else self.marks.place(at)))
 
 
-def parse(file: SourceFile, report: Report) -> Tree | None:
-    """Reads one file; reports S codes; None where there is no value to go on with."""
-    if len(file.data) > MAX_BYTES:
+def is_too_large(path: str, size: int, report: Report) -> bool:
+    """Whether a file of `size` bytes is larger than any leaf, which is then reported."""
+    if size > MAX_BYTES:
         report.add(
             S008,
-            f"the file has {len(file.data):,} bytes, more than {MAX_BYTES:,}",
-            Span(file.path),
+            f"the file has {size:,} bytes, more than {MAX_BYTES:,}",
+            Span(path),
             "split the leaf, or move the text into a document",
         )
+    return size > MAX_BYTES
+
+
+def parse(file: SourceFile, report: Report) -> Tree | None:
+    """Reads one file; reports S codes; None where there is no value to go on with."""
+    if is_too_large(file.path, len(file.data), report):
         return None
     text = _decode(file, report)
     if text is None:

@@ -1,5 +1,6 @@
 """The real inputs, where they lie beside the checkout."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,26 @@ def taxonomy(tmp_path_factory):
     bundle = REAL / "taxonomy.bundle"
     subprocess.run(["git", "clone", "-q", "-b", "main", bundle, clone], check=True)
     return clone
+
+
+@pytest.fixture(scope="session")
+def contributions(taxonomy, real):
+    """What InstructLab's validator says of each file of each pull request, and the file."""
+    lines = [json.loads(line) for line in (real / "verdicts.jsonl").open()]
+    named = "".join(f"origin/{v['branch']}:{v['path']}\n" for v in lines)
+    out = subprocess.run(
+        ["git", "-C", taxonomy, "cat-file", "--batch"],
+        input=named.encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+    at, found = 0, []
+    for verdict in lines:
+        start = out.index(b"\n", at) + 1
+        size = int(out[at:start].split()[-1])
+        found.append((verdict, out[start : start + size]))
+        at = start + size + 1
+    return found
 
 
 @pytest.fixture

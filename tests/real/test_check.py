@@ -1,7 +1,5 @@
 """`trivium check` on what people really wrote, beside the verdicts of InstructLab's validator."""
 
-import json
-import subprocess
 import time
 
 from compiler.diagnostics import Report
@@ -39,27 +37,9 @@ def test_a_revision_reads_as_the_work_tree_does(taxonomy):
     assert read_checked(Revision(taxonomy, "HEAD"), Report())[1].leaves == there
 
 
-def contributions(taxonomy, real):
-    """What InstructLab's validator says of each file of each pull request, and the file."""
-    lines = [json.loads(line) for line in (real / "verdicts.jsonl").open()]
-    named = "".join(f"origin/{v['branch']}:{v['path']}\n" for v in lines)
-    out = subprocess.run(
-        ["git", "-C", taxonomy, "cat-file", "--batch"],
-        input=named.encode(),
-        capture_output=True,
-        check=True,
-    ).stdout
-    at = 0
-    for verdict in lines:
-        start = out.index(b"\n", at) + 1
-        size = int(out[at:start].split()[-1])
-        yield verdict, out[start : start + size]
-        at = start + size + 1
-
-
-def test_verdicts_are_those_of_instructlab(taxonomy, real):
+def test_verdicts_are_those_of_instructlab(contributions):
     differ, failed, files = [], 0, 0
-    for verdict, data in contributions(taxonomy, real):
+    for verdict, data in contributions:
         theirs = not verdict["readable"] or verdict["errors"] > 0
         ours, said = judged(verdict["path"], data)
         failed += ours
@@ -72,9 +52,9 @@ def test_verdicts_are_those_of_instructlab(taxonomy, real):
     assert not differ
 
 
-def test_every_finding_says_where_and_what_to_do(taxonomy, real):
+def test_every_finding_says_where_and_what_to_do(contributions):
     seen, unread = set(), 0
-    for verdict, data in contributions(taxonomy, real):
+    for verdict, data in contributions:
         report = Report()
         read_tree(SourceFile(verdict["path"], data), report)
         lines = data.decode("utf-8", "replace").splitlines()

@@ -1,8 +1,5 @@
 """`fix` on what people really wrote: it breaks no file and changes only what it names."""
 
-import json
-import subprocess
-
 import pytest
 import yaml
 
@@ -14,23 +11,9 @@ from compiler.source import SourceFile
 
 
 @pytest.fixture(scope="module")
-def files(taxonomy, real):
+def files(contributions):
     """Every file of the verdicts, and whether InstructLab's validator could read it."""
-    lines = [json.loads(line) for line in (real / "verdicts.jsonl").open()]
-    named = "".join(f"origin/{v['branch']}:{v['path']}\n" for v in lines)
-    out = subprocess.run(
-        ["git", "-C", taxonomy, "cat-file", "--batch"],
-        input=named.encode(),
-        capture_output=True,
-        check=True,
-    ).stdout
-    found = []
-    for verdict in lines:
-        head, _, out = out.partition(b"\n")
-        size = int(head.split()[-1])
-        found.append((SourceFile(verdict["path"], out[:size]), verdict["readable"]))
-        out = out[size + 1 :]
-    return found
+    return [(SourceFile(v["path"], data), v["readable"]) for v, data in contributions]
 
 
 def errors(file):
