@@ -15,9 +15,8 @@ from compiler.diagnostics import Account, Report, counted
 from compiler.documents.chunk import Chunk, chunk
 from compiler.documents.fetch import Document, fetch
 from compiler.emit import LeafRecord, Product
-from compiler.expand import Drop, Expander, Outcome, Sample, Tally, from_seed
+from compiler.expand import Drop, Engine, Outcome, Sample, from_seed
 from compiler.front import read_checked
-from compiler.journal import Journal
 from compiler.leaf import KnowledgeLeaf, Leaf, hold_out_copies
 from compiler.lower import Unit, lower
 from compiler.mix import mix
@@ -25,7 +24,6 @@ from compiler.pipeline import Pipeline, folders, load
 from compiler.schema import guess
 from compiler.sift import sift
 from compiler.source import Source, in_branch
-from compiler.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,38 +164,30 @@ def _why_skipped(leaf: Leaf, report: Report) -> str:
 
 
 async def expand(
-    program: Program,
-    teacher: Teacher,
-    judge: Teacher,
-    journal: Journal,
-    report: Report,
-    step: Callable[[Outcome], None],
-) -> tuple[Product | None, Tally]:
+    program: Program, engine: Engine, report: Report, step: Callable[[Outcome], None]
+) -> Product | None:
     """Asks the teacher, sifts and mixes; None where it cannot be reached, or failed every unit."""
-    expander = Expander(teacher, judge, journal)
     outcomes: list[Outcome] = []
     try:
-        for who in dict.fromkeys((teacher, judge)):
-            if failure := await who.open():
-                report.add(failure.code, failure.detail, hint="check the endpoint and try again")
-                return None, expander.tally
-        async with aclosing(expander.run(program.units, program.pipelines, step)) as results:
+        if failure := await engine.open():
+            report.add(failure.code, failure.detail, hint="check the endpoint and try again")
+            return None
+        async with aclosing(engine.run(program.units, program.pipelines)) as results:
             async for outcome in results:
                 outcomes.append(outcome)
+                step(outcome)
     finally:
-        for who in dict.fromkeys((teacher, judge)):
-            await who.close()
+        await engine.close()
+    outcomes.sort(key=lambda outcome: outcome.number)
     _report_failures(outcomes, report)
     if outcomes and all(outcome.failure for outcome in outcomes) and report.errors:
-        return None, expander.tally
-    product = finish(program, outcomes, expander.tally.records, teacher.model, judge.model, report)
-    return product, expander.tally
+        return None
+    return finish(program, outcomes, engine.teacher, engine.judge, report)
 
 
 def finish(
     program: Program,
     outcomes: Sequence[Outcome],
-    records: int,
     teacher: str,
     judge: str,
     report: Report,
@@ -231,7 +221,9 @@ def finish(
     accounts = (
         Account.of("leaves", len(leaves), len({unit.leaf.path for unit in program.units}), skipped),
         Account.of("ask", len(program.units), sum(not o.failure for o in outcomes), failures),
-        Account.of("expand", records, len(written), [drop.code for drop in drops]),
+        Account.of(
+            "expand", sum(o.records for o in outcomes), len(written), [drop.code for drop in drops]
+        ),
         Account.of("sift", len(written) + len(seeds), len(kept), [drop.code for drop in sifted]),
         Account.of("mix", len(kept), len(placed), [D514] * len(mixture.validation)),
     )

@@ -35,9 +35,12 @@ def key_of(teacher: Teacher, request: Request) -> str:
         "sampling": request.sampling.as_json(),
         "index": request.index,
     }
+    if request.form != "tags":
+        fields = [[field.name, *field.choices] for field in request.writes]
+        content["schema"] = [request.form, request.many, fields]
     if teacher.by_rule:
-        fields = [field.name for field in request.writes]
-        content |= {"stage": request.stage, "writes": fields, "columns": dict(request.columns)}
+        names = [field.name for field in request.writes]
+        content |= {"stage": request.stage, "writes": names, "columns": dict(request.columns)}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -72,6 +75,15 @@ class Journal:
         if found and found[1] == R404.id:
             return Failure(R404, found[0])
         return Reply(*found) if found else None
+
+    async def find(self, key: str) -> Reply | Failure | None:
+        """`get`, for the expansion."""
+        return self.get(key)
+
+    async def keep(self, key: str, model: str, reply: Reply | Failure) -> Reply | Failure:
+        """`put`, for the expansion; returns the reply that was stored first."""
+        self.put(key, model, reply)
+        return reply
 
     def put(self, key: str, model: str, reply: Reply | Failure) -> None:
         """Stores a reply at once; the first one stored for a key stays.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import jinja2
 
-from compiler.codes import CATALOGUE, P201, P202, P203, P206, P207, P208, S005, Code, Severity
+from compiler.codes import CATALOGUE, P201, P202, P203, P205, P206, P207, P208, S005, Code, Severity
 from compiler.diagnostics import Report, Span
 from compiler.lower import COLUMNS
 from compiler.prompt import TEMPLATE_FAULTS, Template, compile_condition, compile_template, render
@@ -44,7 +44,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Asks the teacher, or the judge, and turns the reply into columns."""
+    """Asks the teacher, or the judge, and turns the reply into columns.
+
+    `form` is that of the reply: `tags`, `choice` (the only column's choice alone) or `json`.
+    """
 
     id: str
     prompt: Template
@@ -52,6 +55,7 @@ class Generate:
     many: bool
     judge: bool
     sampling: Sampling
+    form: str = "tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,15 @@ def _generate(
         Field(str(name), tuple(kind) if isinstance(kind, list) else ())
         for name, kind in writes.items()
     )
+    form = str(item.get("reply", "tags"))
+    if form == "choice" and (item.get("many") or [bool(f.choices) for f in fields] != [True]):
+        report.add(
+            P205,
+            "a reply that is a choice fills one column with choices",
+            tree.span(("stages", i, "reply")),
+            "write one column with a list of choices, or take `reply: tags`",
+        )
+        return None
     return Generate(
         str(item["id"]),
         prompt,
@@ -223,6 +236,7 @@ def _generate(
         bool(item.get("many")),
         bool(item.get("judge")),
         Sampling(**sampling),
+        form,
     )
 
 

@@ -148,9 +148,12 @@ async def try_out(
         while failure is None and len(samples) < wanted and len(outcomes) < len(program.units):
             rest = program.units[len(outcomes) :]
             number = math.ceil((wanted - len(samples)) / rest[0].want)
-            async for outcome in expander.run(rest[:number], program.pipelines, step):
-                outcomes.append(outcome)
+            made = []
+            async for outcome in expander.run(rest[:number], program.pipelines):
+                made.append(outcome)
                 failure = failure or outcome.failure
+                step(outcome)
+            outcomes += sorted(made, key=lambda outcome: outcome.number)
             samples, losses = _sifted(program, outcomes)
     finally:
         for who in dict.fromkeys((teacher, judge)):

@@ -6,13 +6,15 @@ without its tag. The parser takes what is certain and says what is missing; it n
 judge's score.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.codes import D501, D512, Code
 from compiler.pipeline import Field
-from compiler.teacher import Reply
+from compiler.prompt import Message
+from compiler.teacher import Reply, Request
 
 Value = str | int
 Record = dict[str, Value]
@@ -27,15 +29,16 @@ class Broken:
     text: str
 
 
-def parse_reply(
-    reply: Reply, fields: Sequence[Field], many: bool
-) -> tuple[list[Record], list[Broken]]:
+def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Broken]]:
     """Reads every record of a reply; a stage that is not `many` reads the first one only.
 
-    Where the reply ended at its token limit inside a text, that record is broken (D512).
+    Tags are read in every form, for an endpoint that knows nothing of choices and JSON may be asked
+    for them. Where the reply ended at its token limit inside a text, that record is broken (D512).
     """
+    fields, many = request.writes, request.many
     marks = _marks(reply.text, fields)
-    pieces = _pieces(reply.text, marks)
+    pieces = _objects(reply.text, fields) if request.form == "json" else []
+    pieces = pieces or _pieces(reply.text, marks)
     if not pieces and len(fields) == 1:
         pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
     cut = reply.finish == "length" and not (marks and marks[-1][1])
@@ -57,6 +60,76 @@ def parse_reply(
         else:
             records.append(record)
     return records, broken
+
+
+def repaired(request: Request, reply: Reply) -> Request:
+    """The same request, asked again with the reply that could not be read."""
+    names = [field.name for field in request.writes]
+    if request.form == "json":
+        wanted = f"a JSON object with {', '.join(f'`{name}`' for name in names)}"
+        wanted = f'{{"records": [...]}}, each {wanted}' if request.many else wanted
+    else:
+        tags = [f"<{name}>...</{name}>" for name in names]
+        choices = [field.choices for field in request.writes if field.choices]
+        wanted = "".join(tags) + "".join(
+            f" (one of {', '.join(map(str, choice))})" for choice in choices
+        )
+    again = f"This could not be read. Write it again as {wanted}, with nothing around it."
+    said = reply.text[:_MOST_QUOTED] or "(nothing)"
+    return replace(
+        request,
+        messages=(*request.messages, Message("assistant", said), Message("user", again)),
+    )
+
+
+def odds_of(reply: Reply, request: Request) -> dict[str, float]:
+    """The probability of the choice that was made, as `NAME_odds`: that of its first token among
+    those of all choices. Nothing where the teacher told none, or two choices begin alike.
+    """
+    if request.form != "choice" or not reply.odds:
+        return {}
+    (field,) = request.writes
+    shares = {
+        str(choice): sum(p for token, p in reply.odds.items() if _starts(choice, token))
+        for choice in field.choices
+    }
+    chosen = next((c for c in shares if c.casefold() == _plain(reply.text)), None)
+    alike = any(sum(_starts(choice, token) for choice in field.choices) > 1 for token in reply.odds)
+    if chosen is None or alike or not shares[chosen]:
+        return {}
+    return {f"{field.name}_odds": round(shares[chosen] / sum(shares.values()), 6)}
+
+
+def _starts(choice: str | int, token: str) -> bool:
+    """Whether a choice begins with a token, which may have white space around it."""
+    word = token.strip().casefold()
+    return bool(word) and str(choice).casefold().startswith(word)
+
+
+_MOST_QUOTED = 4000
+
+
+def _objects(text: str, fields: Sequence[Field]) -> list[dict[str, str]]:
+    """The records of a JSON text, whatever stands around it; none where there is no JSON."""
+    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
+    if start < 0:
+        return []
+    try:
+        value = json.JSONDecoder().raw_decode(text, start)[0]
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(value, Mapping) and isinstance(value.get("records"), list):
+        value = value["records"]
+    names = {field.name for field in fields}
+    return [
+        {
+            name: inner.strip() if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+            for name, inner in one.items()
+            if name in names
+        }
+        for one in (value if isinstance(value, list) else [value])
+        if isinstance(one, Mapping)
+    ]
 
 
 def _marks(text: str, fields: Sequence[Field]) -> list[re.Match[str]]:

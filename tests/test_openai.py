@@ -45,7 +45,7 @@ def ask(answers, spec=None, times=1):
         await site.start()
         port = runner.addresses[0][1]
         url = f"http://127.0.0.1:{port}/v1"
-        teacher = client.OpenAI(spec or TeacherSpec("openai", url=url))
+        teacher = client.OpenAI(spec or TeacherSpec("openai", ((url, 1.0),)))
         teacher.url = url
         try:
             assert await teacher.open() is None
@@ -130,7 +130,7 @@ def test_text_in_parts_and_text_that_is_no_unicode():
 
 def test_nobody_listens():
     async def run():
-        teacher = client.OpenAI(TeacherSpec("openai", url="http://127.0.0.1:9/v1"))
+        teacher = client.OpenAI(TeacherSpec("openai", (("http://127.0.0.1:9/v1", 1.0),)))
         failure = await teacher.open()
         await teacher.close()
         return failure
@@ -150,7 +150,7 @@ def test_a_slow_endpoint_runs_into_its_timeout():
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        teacher = client.OpenAI(TeacherSpec("openai", url=url, model="m", timeout=0.05))
+        teacher = client.OpenAI(TeacherSpec("openai", ((url, 1.0),), model="m", timeout=0.05))
         await teacher.open()
         try:
             return await teacher.ask(REQUEST)

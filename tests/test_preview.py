@@ -13,6 +13,7 @@ from compiler.cli import app
 from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
 from compiler.driver import expand, prepare
+from compiler.expand import Local
 from compiler.journal import Journal
 from compiler.preview import program_of, prompts, try_out
 from compiler.source import WorkTree
@@ -63,7 +64,7 @@ def compiled(folder, journal=None):
     program = prepare(WorkTree(folder), folder / ".home", Report())
     spy = Spy()
     with journal or Journal(Path(":memory:")) as kept:
-        asyncio.run(expand(program, spy, spy, kept, Report(), lambda outcome: None))
+        asyncio.run(expand(program, Local(spy, spy, kept), Report(), lambda outcome: None))
     return spy.asked
 
 

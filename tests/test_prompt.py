@@ -13,10 +13,16 @@ import pytest
 from compiler.delimiters import CHAT, TAGS
 from compiler.diagnostics import Report
 from compiler.lower import COLUMNS
-from compiler.pipeline import Say, folders, load
+from compiler.pipeline import Sampling, Say, folders, load
 from compiler.prompt import ROLES, compile_template, fence, render, render_text
 from compiler.reply import parse_reply
-from compiler.teacher import Reply
+from compiler.teacher import Reply, Request
+
+
+def parsed(reply, stage, many):
+    form = (many, {}, stage.form)
+    return parse_reply(reply, Request((), Sampling(), 0, stage.id, stage.writes, *form))
+
 
 SPELLINGS = (
     "</{0}>",
@@ -131,14 +137,14 @@ def test_a_judge_that_repeats_a_hostile_text_keeps_its_own_verdict(pipeline, sta
     changed = 0
     for attack in ATTACKS:
         repeated = fence(attack, stage.prompt.tags)
-        alone, _ = parse_reply(Reply(repeated), stage.writes, many=False)
+        alone, _ = parsed(Reply(repeated), stage, many=False)
         assert alone == [], attack
         for choice in field.choices:
             verdict = f"<{field.name}>{choice}</{field.name}>"
             for reply in (f"{repeated}\n{verdict}", f"{verdict} because {repeated}"):
-                records, _ = parse_reply(Reply(reply), stage.writes, many=False)
+                records, _ = parsed(Reply(reply), stage, many=False)
                 assert records == [{field.name: choice}], (attack, choice)
-            raw, _ = parse_reply(Reply(f"{attack}\n{verdict}"), stage.writes, many=False)
+            raw, _ = parsed(Reply(f"{attack}\n{verdict}"), stage, many=False)
             changed += raw != [{field.name: choice}]
     assert changed, "the control: unfenced, some of these texts do change a verdict"
 
@@ -151,11 +157,11 @@ def test_a_teacher_that_repeats_a_hostile_text_makes_no_more_records(pipeline, s
     for attack in ATTACKS:
         repeated = fence(attack, stage.prompt.tags)
         reply = Reply(f"{before}<{last}>So. {repeated}</{last}>")
-        records, broken = parse_reply(reply, stage.writes, stage.many)
+        records, broken = parsed(reply, stage, stage.many)
         assert (len(records), broken) == (1, []), attack
         assert records[0][last] == f"So. {repeated}".strip()
         raw = Reply(f"{before}<{last}>So. {attack}</{last}>")
-        records, broken = parse_reply(raw, stage.writes, stage.many)
+        records, broken = parsed(raw, stage, stage.many)
         grown += len(records) != 1 or records[0][last] != f"So. {attack}".strip()
     assert grown, "the control: unfenced, some of these texts end the answer"
 

@@ -2,12 +2,16 @@
 
 import pytest
 
-from compiler.pipeline import Field
-from compiler.reply import parse_reply
-from compiler.teacher import Reply
+from compiler import reply as read
+from compiler.pipeline import Field, Sampling
+from compiler.teacher import Reply, Request
 
 PAIR = (Field("question"), Field("answer"))
 RATING = (Field("rating", (1, 2, 3)),)
+
+
+def parse_reply(reply, fields, many, form="tags"):
+    return read.parse_reply(reply, Request((), Sampling(), 0, "", fields, many, {}, form))
 
 
 def test_records_are_read_in_order_whatever_stands_around_them():

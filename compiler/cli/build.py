@@ -80,7 +80,7 @@ def plan(
         "for several of them, and each is then judged. Tokens are estimates without a\n"
         "tokenizer, and a ceiling: what a judge turns down is asked no further. `journaled`\n"
         "counts the units whose first question is answered already.\n"
-        f"teacher: {model.model or f'{spec.url}, which did not say what it serves'}"
+        f"teacher: {model.model or f'{spec.urls[0][0]}, which did not say what it serves'}"
     )
     finish(report, "human", root)
 
@@ -157,6 +157,7 @@ async def _expand(
     program: "Program", teacher: "Teacher", judge: "Teacher", report: Report
 ) -> "tuple[Any, Tally]":
     from compiler.driver import expand
+    from compiler.expand import Local
     from compiler.journal import Journal
     from compiler.progress import Progress
 
@@ -171,7 +172,8 @@ async def _expand(
             made += len(outcome.samples)
             progress.step(f"{made:,} samples")
 
-        return await expand(program, teacher, judge, journal, report, step)
+        engine = Local(teacher, judge, journal)
+        return await expand(program, engine, report, step), engine.tally
 
 
 def _prepare(
@@ -196,7 +198,7 @@ def named_teacher(spec: "TeacherSpec", root: Path, report: Report) -> "Teacher |
 
     here = Path() if spec.file and Path(spec.file).is_file() else root
     try:
-        return make_teacher(spec, here)
+        return make_teacher(spec, here, lambda text: typer.echo(text, err=True))
     except (OSError, TypeError, ValueError) as wrong:
         report.add(M303, f"the script `{spec.file}` cannot be read: {wrong}", Span(spec.file))
         return None

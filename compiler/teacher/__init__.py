@@ -18,8 +18,11 @@ from compiler.prompt import Message
 class Request:
     """One question to a teacher. `index` tells repeats of the same messages apart.
 
-    `stage`, `writes`, `many` and `columns` are for teachers that work by rule; an endpoint sees the
-    messages only, and its journal key holds nothing else.
+    `form`, `writes` and `many` say what the reply looks like: `tags` is free text with a tag for
+    each field, `choice` one of the only field's choices and nothing else, `json` an object of the
+    fields (see `compiler.teacher.wire`).
+    `rank` orders what waits: the lowest is sent first, and requests of one prefix have neighbouring
+    ranks. `stage` and `columns` are for teachers that work by rule.
     """
 
     messages: tuple[Message, ...]
@@ -29,18 +32,27 @@ class Request:
     writes: tuple[Field, ...] = ()
     many: bool = False
     columns: Mapping[str, object] = field(default_factory=dict, compare=False)
+    form: str = "tags"
+    rank: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A teacher's answer; `finish` is "stop" or "length"; token counts are the teacher's own, 0 if
-    unknown.
+    """A teacher's answer.
+
+    `finish` is "stop" or "length"; token counts are the teacher's own, 0 if unknown, and `cached`
+    are those prompt tokens that its prefix cache held. `odds` are the probabilities (0 to 1) of the
+    tokens that could have come first, where a choice was asked for and the teacher told them.
+    `seconds` is how long the answer took, waiting and retries not counted.
     """
 
     text: str
     finish: str = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached: int = 0
+    odds: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +75,14 @@ class Teacher(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many requests it wants at once."""
+        """How many requests it can use at once; it keeps those above its limit waiting itself."""
 
     async def open(self) -> Failure | None:
         """Connects; a Failure where no request could succeed."""
 
     async def ask(self, request: Request) -> Reply | Failure: ...
+
+    def flush(self) -> None:
+        """Told that nothing more will be asked before some request is answered."""
 
     async def close(self) -> None: ...

@@ -40,6 +40,9 @@ class Extractive:
     async def open(self) -> Failure | None:
         return None
 
+    def flush(self) -> None:
+        return None
+
     async def close(self) -> None:
         return None
 

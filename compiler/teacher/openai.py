@@ -29,7 +29,7 @@ class OpenAI:
     by_rule = False
 
     def __init__(self, spec: TeacherSpec) -> None:
-        self.url = spec.url
+        self.url = spec.urls[0][0]
         self.model = spec.model
         self.in_flight = spec.in_flight
         self._timeout = aiohttp.ClientTimeout(total=spec.timeout)
@@ -57,6 +57,9 @@ class OpenAI:
         if not isinstance(first, Mapping) or not isinstance(first.get("id"), str):
             return Failure(R403, f"`{self.url}/models` names no model; name one with `#MODEL`")
         self.model = first["id"]
+        return None
+
+    def flush(self) -> None:
         return None
 
     async def close(self) -> None:

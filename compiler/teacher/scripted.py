@@ -45,6 +45,9 @@ class Scripted:
     async def open(self) -> Failure | None:
         return None
 
+    def flush(self) -> None:
+        return None
+
     async def close(self) -> None:
         return None
 

@@ -1,0 +1,115 @@
+"""What an expansion is made of: samples, what was dropped, and what became of each unit.
+
+A file of its own because every later pass works on these, and none of them asks a teacher.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from compiler.codes import Code
+from compiler.leaf import Leaf, Seed
+from compiler.lower import Unit
+from compiler.prompt import Message
+from compiler.teacher import Failure
+
+Score = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sample came from; `generation` is 0 for a human's seed example, 1 for what was made
+    from seeds.
+
+    `start` and `end` are the 0-based range of characters in the normalised document.
+    """
+
+    kind: str
+    file: str
+    blob: str
+    contributor: str
+    licences: tuple[str, ...]
+    seeds: tuple[str, ...]
+    document: str = ""
+    document_blob: str = ""
+    start: int = 0
+    end: int = 0
+    unit: str = ""
+    pipeline: str = ""
+    prompts: str = ""
+    teacher: str = ""
+    judge: str = ""
+    replies: tuple[str, ...] = ()
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the student learns from. `question`, `context` and `answer` are the parts of `messages`
+    that later passes compare.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    branch: str
+    leaf: str
+    origin: Origin
+    question: str
+    answer: str
+    context: str = ""
+    unmask: bool = False
+    scores: Mapping[str, Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A sample that will not be; `text` is what the teacher wrote, or the question."""
+
+    code: Code
+    detail: str
+    leaf: str
+    stage: str
+    text: str
+    replies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One unit's result; `failure` where its first request had no answer at all.
+
+    `number` is the unit's place in the build. `records` counts what was begun: one for the unit,
+    and each further record of a reply.
+    """
+
+    number: int
+    unit: Unit
+    samples: tuple[Sample, ...]
+    drops: tuple[Drop, ...]
+    records: int
+    failure: Failure | None = None
+
+
+def sample_id(messages: Sequence[Message]) -> str:
+    """The id of a sample: 16 hex digits of a hash of its messages."""
+    text = json.dumps([message.as_json() for message in messages], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def from_seed(leaf: Leaf, seed: Seed) -> Sample:
+    """A contributor's own example as a sample, worded as the pipelines word theirs."""
+    closed_book = leaf.kind == "knowledge" or not seed.context
+    asked = seed.question if closed_book else f"{seed.context}\n\n{seed.question}"
+    messages = (Message("user", asked), Message("assistant", seed.answer))
+    origin = Origin("seed", leaf.file, leaf.blob, leaf.created_by, leaf.licences, (seed.id,))
+    context = "" if closed_book else seed.context
+    return Sample(
+        sample_id(messages),
+        messages,
+        leaf.branch,
+        leaf.path,
+        origin,
+        seed.question,
+        seed.answer,
+        context,
+    )
