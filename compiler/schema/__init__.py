@@ -7,6 +7,7 @@ diagnostics, for leaves, pipelines, `curriculum.yaml` and recipes alike.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -76,9 +77,7 @@ def validate(tree: Tree, name: str, voice: Voice, report: Report) -> bool:
     """Reports every way in which `tree` breaks the schema; True where there is none."""
     if fits(tree.value, name):
         return True
-    from compiler.schema.violations import violations
-
-    wrong = violations(tree.value, load(name))
+    wrong = _violations(tree.value, name)
     slips = _slips(wrong)
     for one in wrong:
         if one.rule == "required":
@@ -90,6 +89,16 @@ def validate(tree: Tree, name: str, voice: Voice, report: Report) -> bool:
         else:
             _say_value(one, tree, voice, report)
     return not wrong
+
+
+def _violations(value: object, name: str) -> "list[Violation]":
+    """Every way in which a value breaks a schema."""
+    from compiler.schema.violations import quick_violations, violations
+
+    found = None
+    with suppress(ValueError, RecursionError):
+        found = quick_violations(_fast(name).iter_errors(value), value, load(name))
+    return violations(value, load(name)) if found is None else found
 
 
 _CLOSED = ("additionalProperties", "unevaluatedProperties")

@@ -1,16 +1,24 @@
 """A value and a JSON Schema go in; every way in which the value breaks it comes out.
 
-A file of its own because jsonschema takes long to import and to run: it is asked only about values
-that do not fit. Its errors are turned into plain ones here, so nothing else knows of them.
+A file of its own because it is needed only for values that do not fit. The errors of two validators
+are turned into plain ones here, so nothing else knows of them: jsonschema knows all that YAML can
+hold, but takes long to import and to run; the fast one is asked first, and tells enough of a leaf.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, reduce
+from operator import getitem
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+_PLAIN = frozenset(
+    "type required additionalProperties unevaluatedProperties uniqueItems minLength minItems "
+    "maxItems enum const minimum exclusiveMinimum maximum exclusiveMaximum pattern".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +33,46 @@ class Violation:
     wanted: Any
     value: Any
     rules: Mapping[str, Any]
-    said: str
+    said: str = ""
 
 
 def violations(value: object, schema: Mapping[str, object]) -> list[Violation]:
     """Every broken rule, in the order of the schema."""
-    found = [_plain(error) for error in _leaves(_Validator(schema).iter_errors(value))]
+    errors = _validator()(schema).iter_errors(value)  # type: ignore[arg-type]
+    return _telling(_plain(error) for error in _leaves(errors))
+
+
+def quick_violations(
+    errors: Iterable[Any], value: object, schema: Mapping[str, object]
+) -> list[Violation] | None:
+    """The same from the errors of the fast validator; None where one needs more than its path."""
+    found = []
+    for error in errors:
+        *way, rule = error.schema_path
+        if rule not in _PLAIN or "$ref" in way:
+            return None
+        rules = _part(schema, way)
+        wanted = error.kind.property if rule == "required" else rules[rule]
+        path = tuple(error.instance_path)
+        part = _part(value, path)
+        if rule == "type" and isinstance(part, float):
+            return None  # JSON knows no `.nan`
+        found.append(Violation(path, rule, wanted, part, rules))
+    return _telling(found)
+
+
+def _part(whole: Any, path: Iterable[Any]) -> Any:  # noqa: ANN401 - as deep as JSON goes
+    return reduce(getitem, path, whole)
+
+
+def _telling(found: Iterable[Violation]) -> list[Violation]:
+    """All but a `const` beside a `type`, which says the same."""
+    found = list(found)
     mistyped = {one.path for one in found if one.rule == "type"}
     return [one for one in found if one.rule != "const" or one.path not in mistyped]
 
 
-def _plain(error: ValidationError) -> Violation:
+def _plain(error: "ValidationError") -> Violation:
     rules = error.schema if isinstance(error.schema, Mapping) else {}
     return Violation(
         tuple(error.absolute_path),
@@ -47,7 +84,7 @@ def _plain(error: ValidationError) -> Violation:
     )
 
 
-def _leaves(errors: Iterator[ValidationError]) -> Iterator[ValidationError]:
+def _leaves(errors: "Iterator[ValidationError]") -> "Iterator[ValidationError]":
     """Goes into `anyOf` and `oneOf` to the branch that fits best, for it holds the real mistake."""
     for error in errors:
         if error.validator in ("anyOf", "oneOf") and error.context:
@@ -89,23 +126,28 @@ def _identity(value: object) -> Hashable:
     return value
 
 
-def _unique_items(
-    _: object, wanted: object, instance: object, schema: object
-) -> Iterator[ValidationError]:
-    """The rule `uniqueItems` in linear time; jsonschema compares each item with each."""
-    if wanted and any(repeats(instance)):
-        yield ValidationError("two items are the same")
+@cache
+def _validator() -> "type[Validator]":
+    """jsonschema's validator, with two rules of our own."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
 
+    def unique_items(
+        _: object, wanted: object, instance: object, schema: object
+    ) -> Iterator[ValidationError]:
+        """The rule `uniqueItems` in linear time; jsonschema compares each item with each."""
+        if wanted and any(repeats(instance)):
+            yield ValidationError("two items are the same")
 
-def _required(
-    _: object, wanted: Sequence[str], instance: object, schema: object
-) -> Iterator[ValidationError]:
-    """The rule `required`, with the key that is absent as a value and not only in words."""
-    if isinstance(instance, dict):
-        for key in (key for key in wanted if key not in instance):
-            yield ValidationError("a key is absent", validator_value=key)
+    def required(
+        _: object, wanted: Sequence[str], instance: object, schema: object
+    ) -> Iterator[ValidationError]:
+        """The rule `required`, with the key that is absent as a value and not only in words."""
+        if isinstance(instance, dict):
+            for key in (key for key in wanted if key not in instance):
+                yield ValidationError("a key is absent", validator_value=key)
 
-
-_Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"uniqueItems": _unique_items, "required": _required}
-)
+    rules = {"uniqueItems": unique_items, "required": required}
+    made: type[Validator] = extend(Draft202012Validator, rules)  # type: ignore[no-untyped-call]
+    return made
