@@ -29,10 +29,34 @@ _STRICTER = (
     "found unknown directive name",
 )
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAGS: dict[type[yaml.Node], str] = {
+    yaml.ScalarNode: _Loader.DEFAULT_SCALAR_TAG,
+    yaml.SequenceNode: _Loader.DEFAULT_SEQUENCE_TAG,
+    yaml.MappingNode: _Loader.DEFAULT_MAPPING_TAG,
+}
+# What opens a level of a block; a bracket may open two, with a pair inside.
+_OPENER = re.compile(r"[-?:](?:\s|\Z)")
 
 
 class OverLimitError(Exception):
     """The value is larger than any leaf."""
+
+
+class _Quick(_Loader):  # type: ignore[valid-type,misc]
+    """libyaml, with less ado around each node: nothing here is resolved by its path."""
+
+    def descend_resolver(self, node: yaml.Node | None, index: object) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        if kind is yaml.ScalarNode and implicit[0]:
+            for tag, rule in self.yaml_implicit_resolvers.get(value[:1], ()):
+                if rule.match(value):
+                    return str(tag)
+        return _TAGS[kind]
 
 
 class _Patient(yaml.SafeLoader):
@@ -56,7 +80,7 @@ def compose(text: str) -> yaml.Node | None:
         return _nodes(text, _Patient)
     try:
         _look_ahead(text)
-        node = _nodes(text, _Loader)
+        node = _nodes(text, _Quick)
     except yaml.YAMLError as wrong:
         said = str(getattr(wrong, "problem", wrong))
         if said.startswith(_STRICTER) and _is_quick(text):
@@ -124,7 +148,10 @@ def _look_ahead(text: str) -> None:
     """
     if text.count("%TAG") > _MOST_TAGS:
         raise OverLimitError(f"the file has more than {_MOST_TAGS} `%TAG` directives")
-    if len(text) <= _SURELY_SMALL and sum(map(text.count, "-?:[{")) <= _SURELY_FLAT:
+    if len(text) <= _SURELY_SMALL and (
+        sum(map(text.count, "-?:[{")) <= _SURELY_FLAT
+        or 2 * sum(map(text.count, "[{")) + len(_OPENER.findall(text)) <= _SURELY_FLAT
+    ):
         return
     depth = 0
     for count, event in enumerate(yaml.parse(text, _Loader)):
