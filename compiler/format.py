@@ -4,7 +4,6 @@ A pass of its own because it is all that one file can say of itself: its name, t
 shape. What it finds are the errors that InstructLab's validator finds, in the same files.
 """
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from compiler.codes import S002, T108, T109, T110, T112
@@ -17,7 +16,7 @@ from compiler.tree.values import brief
 
 def read_tree(file: SourceFile, report: Report) -> Tree | None:
     """One file through text, version and shape; None where there is no leaf to make of it."""
-    name = PurePosixPath(file.path).name
+    name = file.path.rpartition("/")[2]
     if name != LEAF_NAME:
         report.add(
             T110,
@@ -84,7 +83,7 @@ def _version(tree: Tree, report: Report) -> int | None:
 
 def kind(tree: Tree) -> str:
     """Which of the two schemas: by the right-most folder that names one, else by content."""
-    for folder in reversed(PurePosixPath(tree.file.path).parent.parts):
+    for folder in reversed(tree.file.path.split("/")[:-1]):
         if folder in ("knowledge", "compositional_skills"):
             return folder
     value: Any = tree.value

@@ -8,7 +8,6 @@ evaluation will ask them.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from compiler.diagnostics import Span
@@ -116,7 +115,7 @@ def make_leaf(tree: Tree, attribution: str | None) -> Leaf:
     """The meaning of a tree that fits its schema; `attribution`: the text of the file beside it."""
     value: Mapping[str, Any] = tree.value  # type: ignore[assignment]
     file = tree.file.path
-    path = PurePosixPath(file).parent.as_posix()
+    path = file.rpartition("/")[0] or "."
     is_knowledge = "document" in value
     seeds = _knowledge_seeds if is_knowledge else _skill_seeds
     common = {

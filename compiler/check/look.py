@@ -10,7 +10,7 @@ from functools import cached_property
 
 from compiler.check.finding import Limits
 from compiler.documents.patterns import MAX_BYTES, named_documents
-from compiler.leaf import KnowledgeLeaf, Leaf
+from compiler.leaf import KnowledgeLeaf, Leaf, Seed
 from compiler.source import ATTRIBUTION_NAME, Source, SourceFile, beside
 from compiler.tree import Path, Tree
 
@@ -39,6 +39,14 @@ class Look:
     def joined(self) -> str:
         """All texts of the leaf, one after the other: to search at once what is mostly nowhere."""
         return "\n".join([text for _, text in self.texts])
+
+    @cached_property
+    def asked(self) -> dict[str, list[Seed]]:
+        """The leaf's seeds by what makes their questions the same."""
+        asked: dict[str, list[Seed]] = {}
+        for seed in self.leaf.seeds:
+            asked.setdefault(same(seed.question), []).append(seed)
+        return asked
 
     @cached_property
     def attribution(self) -> SourceFile | None:

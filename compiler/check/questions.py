@@ -1,6 +1,6 @@
 """Checks of what one leaf asks: repeated, contradicting, half grounded and ignored questions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from compiler import codes
 from compiler.check.finding import Finding, Findings
@@ -11,7 +11,7 @@ from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Seed, SkillLeaf
 
 def repeated_question(look: Look) -> Findings:
     """T120."""
-    for first, again in _repeats(look.leaf.seeds):
+    for first, again in _repeats(look):
         copies = [seed for seed in again if same(seed.answer) == same(first.answer)]
         if copies:
             yield Finding(
@@ -25,7 +25,7 @@ def repeated_question(look: Look) -> Findings:
 
 def contradicting_answers(look: Look) -> Findings:
     """T133."""
-    for first, again in _repeats(look.leaf.seeds):
+    for first, again in _repeats(look):
         others = [seed for seed in again if same(seed.answer) != same(first.answer)]
         if others:
             count = len({same(seed.answer) for seed in others}) + 1
@@ -75,12 +75,11 @@ def ignored_questions(look: Look) -> Findings:
             )
 
 
-def _repeats(seeds: Iterable[Seed]) -> Iterator[tuple[Seed, list[Seed]]]:
+def _repeats(look: Look) -> Iterator[tuple[Seed, list[Seed]]]:
     """Each seed whose question is asked again in its context, and the later ones."""
-    asked: dict[str, list[Seed]] = {}
-    for seed in seeds:
-        asked.setdefault(same(seed.question), []).append(seed)
-    for alike in asked.values():
+    if len(look.asked) == len(look.leaf.seeds):
+        return
+    for alike in look.asked.values():
         by_context: dict[str, list[Seed]] = {}
         for seed in alike if len(alike) > 1 else ():
             by_context.setdefault(same(seed.context), []).append(seed)
