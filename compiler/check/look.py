@@ -33,7 +33,9 @@ class Look:
     @cached_property
     def texts(self) -> tuple[tuple[Path, str], ...]:
         """Every text of the leaf with its path."""
-        return tuple(_texts(self.tree.value, ()))
+        found: list[tuple[Path, str]] = []
+        _gather(self.tree.value, (), found)
+        return tuple(found)
 
     @cached_property
     def joined(self) -> str:
@@ -77,15 +79,16 @@ def patterns_of(leaf: Leaf) -> tuple[str, ...]:
     return leaf.document.patterns if is_here and isinstance(leaf, KnowledgeLeaf) else ()
 
 
-def _texts(value: object, at: Path) -> Iterator[tuple[Path, str]]:
+def _gather(value: object, at: Path, found: list[tuple[Path, str]]) -> None:
+    """Adds every text in `value`, which lies at `at`, to `found`."""
     if isinstance(value, str):
-        yield at, value
+        found.append((at, value))
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _texts(inner, (*at, key))
+            _gather(inner, (*at, key), found)
     elif isinstance(value, list):
         for i, inner in enumerate(value):
-            yield from _texts(inner, (*at, i))
+            _gather(inner, (*at, i), found)
 
 
 def short(text: str) -> str:

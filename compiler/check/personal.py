@@ -147,7 +147,8 @@ def _is_phone(text: str) -> bool:
         PhoneNumberType.MOBILE,
         PhoneNumberType.FIXED_LINE_OR_MOBILE,
     )
-    return phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in kinds
+    # The length first: what holds the kinds of a country's numbers is loaded when it is asked for.
+    return phonenumbers.is_possible_number(number) and phonenumbers.number_type(number) in kinds
 
 
 def _account(text: str) -> str:

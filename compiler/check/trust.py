@@ -111,7 +111,7 @@ def _told(look: Look, code: Code, found: Iterator[tuple[Hit, str]], hint: str) -
 
 def _orders(look: Look) -> Iterator[tuple[Hit, str]]:
     joined = look.joined.lower()
-    is_styled = any(start in look.tree.file.data for start in _STYLED)
+    is_styled = not joined.isascii() and any(s in look.tree.file.data for s in _STYLED)
     if is_styled:
         joined = unicodedata.normalize("NFKC", joined)
     for order, does in _ORDERS:
