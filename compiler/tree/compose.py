@@ -89,7 +89,7 @@ def compose(text: str) -> yaml.Node | None:
         raise
     if "\t" in text and (at := stray_tab(text)) is not None:
         raise _stray("\t", at)
-    if node and (_GLUED.search(text) or ("?" in text and ("[" in text or "{" in text))):
+    if node and ("#" in text or ("?" in text and ("[" in text or "{" in text))):
         _forbid_strays(node, text)
     return node
 
