@@ -11,7 +11,6 @@ status 1 where a goal is missed. Run it with `python bench/check.py`.
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -21,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from goals import Goals, fresh
 
 from compiler.cache import Cache
 from compiler.diagnostics import Report
@@ -119,12 +120,6 @@ def made_files(folder, count, seed):
         (place / "attribution.txt").write_text(f"Title of work: {words(3)}\nLicense: CC-BY-4.0\n")
 
 
-def fresh(work, *words):
-    """What a function returns in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, words)
-
-
 def ours(folder, kept=None):
     """Seconds, files with an error, megabytes at most: the whole front end, as text to print."""
     start = time.perf_counter()
@@ -165,19 +160,6 @@ def seconds_of(*words, **more):
     start = time.perf_counter()
     subprocess.run(words, stdout=subprocess.DEVNULL, check=False, **more)
     return time.perf_counter() - start
-
-
-class Goals:
-    """Prints figures beside their goals, and remembers whether one was missed."""
-
-    missed = False
-
-    def say(self, name, figure, goal=None, least=False, unit="", about=""):
-        reached = goal is None or (figure >= goal if least else figure <= goal)
-        self.missed |= not reached
-        aim = f"{'at least' if least else 'at most'} {goal:g}{unit}" if goal is not None else ""
-        mark = ("ok" if reached else "MISSED") if aim else ""
-        print(f"{name:44} {figure:8.4g}{unit:3} {aim:16} {mark:7} {about}".rstrip(), flush=True)
 
 
 def beside_the_reference(goals, folder, python, scratch, rounds):

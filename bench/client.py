@@ -1,9 +1,9 @@
 """What the endpoint teacher costs a client: our `OpenAI.ask` against a bare aiohttp loop and httpx.
 
-A server of ours in another process answers after 50 ms; 64 requests are in flight. Prints requests
-per second and milliseconds of client CPU per request, medians of five interleaved runs, and ratios
-to the bare loop. httpx is measured where it is installed (`pip install httpx`). Run it with
-`python bench/client.py`.
+A server of ours in another process answers after 50 ms; 64 requests are in flight, and once as many
+as there are wait besides. Prints requests per second and milliseconds of client CPU per request,
+medians of five interleaved runs, and ratios to the bare loop. httpx is measured where it is
+installed (`pip install httpx`). Run it with `python bench/client.py`.
 """
 
 import asyncio
@@ -42,27 +42,31 @@ def serve(port):
     web.run_app(app, host="127.0.0.1", port=port, print=None)
 
 
-async def loop(ask):
-    """Keeps IN_FLIGHT requests going until REQUESTS are answered."""
+async def loop(ask, asked_at_once=IN_FLIGHT):
+    """Keeps so many requests going until REQUESTS are answered."""
     left = iter(range(REQUESTS))
 
     async def worker():
         for _ in left:
             await ask()
 
-    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(worker() for _ in range(asked_at_once)))
 
 
-async def ours(url):
-    teacher = OpenAI(TeacherSpec("openai", url=url, model="m", in_flight=IN_FLIGHT))
+async def ours(url, asked_at_once=IN_FLIGHT):
+    teacher = OpenAI(TeacherSpec("openai", ((url, 1.0),), model="m", in_flight=IN_FLIGHT))
     await teacher.open()
     request = Request((Message("user", PROMPT),), Sampling())
 
     async def ask():
         assert isinstance(await teacher.ask(request), Reply)
 
-    await loop(ask)
+    await loop(ask, asked_at_once)
     await teacher.close()
+
+
+async def crowded(url):
+    await ours(url, REQUESTS)
 
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": PROMPT}], "temperature": 0.7}
@@ -98,7 +102,7 @@ def main():
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(port,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{port}/v1"
-    clients = {"bare aiohttp": bare, "trivium": ours}
+    clients = {"bare aiohttp": bare, "trivium": ours, "with a line": crowded}
     try:
         import httpx  # noqa: F401
 

@@ -134,6 +134,11 @@ R402 = _error("R402", "teacher-refused", "the endpoint refused the request")
 R403 = _error("R403", "broken-reply", "the endpoint's answer is not in the expected format")
 R404 = _warning("R404", "teacher-cannot", "this teacher cannot do this stage")
 R405 = _warning("R405", "unscripted-request", "the script has no line for this request")
+R406 = _error("R406", "batch-waiting", "requests were written for a batch and wait for results")
+R407 = _error("R407", "vllm-failed", "vLLM could not be started, or ended by itself")
+R408 = _warning("R408", "many-unparsable", "more than a tenth of the replies cannot be read")
+R410 = _error("R410", "unknown-model", "the endpoint does not serve the model")
+R411 = _warning("R411", "broken-batch-line", "a line of a batch's results cannot be read")
 
 # D: why a sample was dropped
 D501 = _drop("D501", "unparsable", "the reply lacks a field that the stage asked for")
@@ -170,6 +175,8 @@ E701 = _error("E701", "no-student", "the folder holds no trained student")
 E702 = _warning("E702", "nothing-held-out", "the build has no held-out questions")
 E703 = _error("E703", "unknown-sample", "no sample of that id")
 E704 = _error("E704", "not-evaluated", "the student has no evaluation to report")
+E705 = _error("E705", "damaged-journal", "the file of the journal is no journal, or no more")
+E706 = _error("E706", "no-reply-line", "a line of an exported journal is no reply")
 
 # B: our bug
 B901 = _error("B901", "open-account", "a pass lost samples without a reason")

@@ -47,12 +47,12 @@ class TeacherSpec:
     """Which teacher to ask.
 
     `urls` are base URLs with their weights; `model` of kind `vllm` may be a folder. `in_flight` is
-    the most requests at once, to which a limit that adapts may grow. `timeout` is the seconds of
-    one try, `deadline` those of a request with all its tries. `context` counts tokens of prompt and
-    reply. `requests_per_minute` and `tokens_per_minute` of 0 are no limits. `structured` says how
-    the endpoint is asked for choices and JSON: `vllm`, `openai`, `none`, or `auto`, which finds
-    out. `extra` goes into the body of every request. `folder` is that of a batch teacher, `args`
-    are more flags for a vLLM that is started.
+    the most requests at once at each endpoint, to which a limit that adapts may grow. `timeout` is
+    the seconds of one try, `deadline` those of a request with all its tries. `context` counts
+    tokens of prompt and reply. `requests_per_minute` and `tokens_per_minute` of 0 are no limits.
+    `structured` says how the endpoint is asked for choices and JSON: `vllm`, `openai`, `none`, or
+    `auto`, which finds out. `extra` goes into the body of every request. `folder` is that of a
+    batch teacher, `args` are more flags for a vLLM that is started.
     """
 
     kind: str = "extractive"

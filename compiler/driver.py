@@ -4,14 +4,14 @@ the other.
 A file of its own because the order of the passes is a thing to read in one place.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from compiler.codes import CATALOGUE, D514, M304, M305, M307, M311, R404, R405, Code
+from compiler.codes import CATALOGUE, D514, M304, M305, M307, M311, R404, R405, R406, R407
 from compiler.curriculum import Curriculum
-from compiler.diagnostics import Account, Report, counted
+from compiler.diagnostics import Account, Report, Span, counted
 from compiler.documents.chunk import Chunk, chunk
 from compiler.documents.fetch import Document, fetch
 from compiler.emit import LeafRecord, Product
@@ -24,6 +24,7 @@ from compiler.pipeline import Pipeline, folders, load
 from compiler.schema import guess
 from compiler.sift import sift
 from compiler.source import Source, in_branch
+from compiler.spool import Kept, Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,67 +165,58 @@ def _why_skipped(leaf: Leaf, report: Report) -> str:
 
 
 async def expand(
-    program: Program, engine: Engine, report: Report, step: Callable[[Outcome], None]
+    program: Program,
+    engine: Engine,
+    report: Report,
+    step: Callable[[Outcome], None],
+    scratch: Path | None = None,
 ) -> Product | None:
-    """Asks the teacher, sifts and mixes; None where it cannot be reached, or failed every unit."""
-    outcomes: list[Outcome] = []
+    """Asks the teacher, sifts and mixes; None where it cannot be reached, or failed every unit.
+
+    Samples wait in the folder `scratch`, by default the system's for temporary files.
+    """
+    outcomes = Outcomes(scratch)
     try:
         if failure := await engine.open():
-            report.add(failure.code, failure.detail, hint="check the endpoint and try again")
+            hint = "read its log" if failure.code is R407 else "check the endpoint and try again"
+            report.add(failure.code, failure.detail, hint=hint)
             return None
         async with aclosing(engine.run(program.units, program.pipelines)) as results:
             async for outcome in results:
-                outcomes.append(outcome)
+                outcomes.put(outcome)
                 step(outcome)
     finally:
         await engine.close()
-    outcomes.sort(key=lambda outcome: outcome.number)
-    _report_failures(outcomes, report)
-    if outcomes and all(outcome.failure for outcome in outcomes) and report.errors:
+    _report_failures(program, outcomes, report)
+    if any(code is R406 for _, code in outcomes.silent):
+        return None
+    if program.units and not outcomes.answered and report.errors:
         return None
     return finish(program, outcomes, engine.teacher, engine.judge, report)
 
 
 def finish(
-    program: Program,
-    outcomes: Sequence[Outcome],
-    teacher: str,
-    judge: str,
-    report: Report,
+    program: Program, outcomes: Outcomes, teacher: str, judge: str, report: Report
 ) -> Product:
     """Sifts, mixes, and closes the books."""
     curriculum = program.curriculum
     leaves = [record.leaf for record in program.leaves]
-    seeds = [from_seed(leaf, seed) for leaf in leaves for seed in leaf.shown]
-    held_out = [from_seed(leaf, s) for leaf in leaves for s in leaf.seeds if s.held_out]
-    written = [sample for outcome in outcomes for sample in outcome.samples]
-    failures = [outcome.failure.code for outcome in outcomes if outcome.failure]
-    drops = [drop for outcome in outcomes for drop in outcome.drops]
-    verdicts = sift([*seeds, *written], held_out, curriculum.sift, curriculum.samples_per_leaf)
-    kept = tuple(verdict.sample for verdict in verdicts if verdict.code is None)
-    _report_barren(outcomes, kept, report)
-    sifted = [
-        Drop(
-            v.code,
-            f"{v.detail} ({v.other})" if v.other else v.detail,
-            v.sample.leaf,
-            "sift",
-            v.sample.question,
-            v.sample.origin.replies,
-        )
-        for v in verdicts
-        if v.code
-    ]
+    written = len(outcomes.samples)
+    for leaf in leaves:
+        for seed in leaf.shown:
+            outcomes.put_seed(from_seed(leaf, seed))
+    held_out = tuple(from_seed(leaf, s) for leaf in leaves for s in leaf.seeds if s.held_out)
+    kept = tuple(_sift(outcomes, held_out, curriculum))
+    _report_barren(program, outcomes, kept, report)
     mixture = mix(kept, curriculum.mix, curriculum.seed, report)
     placed = [p for p in (*mixture.phase1, *mixture.phase2) if not p.replay]
     skipped = [CATALOGUE[record.skipped] for record in program.leaves if record.skipped]
+    compiled = len({unit.leaf.path for unit in program.units})
     accounts = (
-        Account.of("leaves", len(leaves), len({unit.leaf.path for unit in program.units}), skipped),
-        Account.of("ask", len(program.units), sum(not o.failure for o in outcomes), failures),
-        Account.of(
-            "expand", sum(o.records for o in outcomes), len(written), [drop.code for drop in drops]
-        ),
-        Account.of("sift", len(written) + len(seeds), len(kept), [drop.code for drop in sifted]),
+        Account.of("leaves", len(leaves), compiled, skipped),
+        Account.of("ask", len(program.units), outcomes.answered, outcomes.failed.elements()),
+        Account.of("expand", outcomes.records, written, outcomes.dropped.elements()),
+        Account.of("sift", len(outcomes.samples), len(kept), outcomes.sifted.elements()),
         Account.of("mix", len(kept), len(placed), [D514] * len(mixture.validation)),
     )
     return Product(
@@ -234,55 +226,76 @@ def finish(
         judge,
         {pipeline.name: pipeline.digest for pipeline in program.pipelines.values()},
         program.leaves,
+        outcomes.samples,
+        outcomes.drops,
         kept,
-        (*drops, *sifted),
-        tuple(held_out),
+        held_out,
         mixture,
         accounts,
     )
 
 
-def _report_barren(outcomes: Sequence[Outcome], kept: Sequence[Sample], report: Report) -> None:
+def _sift(outcomes: Outcomes, held_out: Sequence[Sample], curriculum: Curriculum) -> Iterator[Kept]:
+    """The samples that stay, in the order of the build; the others are put to the drops."""
+    samples = outcomes.samples
+    verdicts = sift(samples, held_out, curriculum.sift, curriculum.samples_per_leaf)
+    for place, verdict in zip(samples.places(), verdicts, strict=True):
+        sample = verdict.sample
+        human, replies = sample.origin.kind == "seed", sample.origin.replies
+        if verdict.code is None:
+            yield Kept(place, sample.id, sample.branch, sample.leaf, human)
+            continue
+        detail = f"{verdict.detail} ({verdict.other})" if verdict.other else verdict.detail
+        outcomes.put_drop(Drop(verdict.code, detail, sample.leaf, "sift", sample.question, replies))
+
+
+def _report_barren(
+    program: Program, outcomes: Outcomes, kept: Iterable[Kept], report: Report
+) -> None:
     """Names the leaves that were answered for, and yet have no synthetic sample."""
-    fruitful = {sample.leaf for sample in kept if sample.origin.kind != "seed"}
-    failed = {outcome.unit.leaf.path for outcome in outcomes if outcome.failure}
-    for leaf in dict.fromkeys(outcome.unit.leaf for outcome in outcomes):
-        if leaf.path not in fruitful | failed:
-            message = f"nothing that the teacher wrote for `{leaf.path}` became a sample"
-            report.add(M311, message, leaf.span, "see its reasons in `drops.jsonl`")
+    known = outcomes.failing | {sample.leaf for sample in kept if not sample.human}
+    for path, span in _compiled(program).items():
+        if path not in known:
+            message = f"nothing that the teacher wrote for `{path}` became a sample"
+            report.add(M311, message, span, "see its reasons in `drops.jsonl`")
 
 
-def _report_failures(outcomes: Sequence[Outcome], report: Report) -> None:
+def _compiled(program: Program) -> dict[str, Span]:
+    """The leaves that have units, in order."""
+    return {unit.leaf.path: unit.leaf.span for unit in program.units}
+
+
+def _report_failures(program: Program, outcomes: Outcomes, report: Report) -> None:
     """One finding per leaf and code for requests without an answer, however many there are.
 
     What a teacher cannot do it will not do next time: that is said once for all leaves.
     """
-    failed: dict[tuple[str, Code], list[str]] = {}
-    spans = {outcome.unit.leaf.path: outcome.unit.leaf.span for outcome in outcomes}
-    for outcome in outcomes:
-        leaf = outcome.unit.leaf.path
-        if outcome.failure:
-            failed.setdefault((leaf, outcome.failure.code), []).append(outcome.failure.detail)
-        for drop in outcome.drops:
-            if drop.code.id.startswith("R"):
-                failed.setdefault((leaf, drop.code), []).append(drop.detail)
+    spans = _compiled(program)
+    silent = dict(outcomes.silent)
+    waiting = [silent.pop((leaf, R406)) for leaf in spans if (leaf, R406) in silent]
+    for detail in dict.fromkeys(silence.detail for silence in waiting):
+        count = sum(silence.count for silence in waiting if silence.detail == detail)
+        message = f"the results of {counted(count, 'request')} are not there yet"
+        report.add(R406, message, hint=f"{detail}; then run the same command again")
     for code, hint in (
         (R404, "name another teacher, or lower `samples_per_leaf`"),
         (R405, "add a line for the stage to the script"),
+        (R407, "read its log, then run the same command again; no answer is asked for twice"),
     ):
-        leaves = {leaf: failed.pop((leaf, code)) for leaf in spans if (leaf, code) in failed}
+        leaves = [silent.pop((leaf, code)) for leaf in spans if (leaf, code) in silent]
         if leaves:
-            number = counted(sum(map(len, leaves.values())), "request")
+            number = counted(sum(silence.count for silence in leaves), "request")
             report.add(
                 code,
                 f"{number} of {len(leaves)} out of {len(spans)} leaves had no answer: "
-                f"{next(iter(leaves.values()))[0]}",
+                f"{leaves[0].detail}",
                 hint=hint,
             )
-    for (leaf, code), details in failed.items():
+    for (leaf, code), silence in silent.items():
         report.add(
             code,
-            f"`{leaf}`: {counted(len(details), 'request')} had no answer; the first: {details[0]}",
+            f"`{leaf}`: {counted(silence.count, 'request')} had no answer; "
+            f"the first: {silence.detail}",
             spans[leaf],
             "mend what the endpoint complains of, then run the same command again; no answer is "
             "asked for twice",

@@ -1,16 +1,19 @@
 """The mixture and the books go in; the build folder comes out, the same bytes for the same input.
 
 A pass of its own because its files are a contract: training reads them and nothing else of the
-compiler. No clock and no absolute path enters them. The manifest is written last, so a folder with
-a manifest is a finished build.
+compiler. No clock and no absolute path enters them. Samples stream through, and are never all in
+memory. Every file is a draft until all are whole, and the manifest comes last: a folder with a
+manifest is a finished build.
 """
 
 import hashlib
 import json
-import os
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 from compiler import __version__
@@ -18,11 +21,16 @@ from compiler.card import card
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account
 from compiler.documents.fetch import Document
-from compiler.expand import Drop, Sample
+from compiler.expand import Drop, Origin, Sample
 from compiler.leaf import Leaf
-from compiler.mix import Mixture, Placed
+from compiler.mix import Mixture
+from compiler.spool import Kept, Spool
 
 Json = dict[str, object]
+
+_DRAFT = ".draft-"
+_GROUP = 2000  # samples of a row group in Parquet
+_ORIGIN = tuple(field.name for field in fields(Origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class LeafRecord:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Everything that a build writes."""
+    """Everything that a build writes; of the samples in the spool those that are kept."""
 
     revision: str
     curriculum: Curriculum
@@ -47,8 +55,9 @@ class Product:
     judge: str
     pipelines: Mapping[str, str]
     leaves: tuple[LeafRecord, ...]
-    samples: tuple[Sample, ...]
-    drops: tuple[Drop, ...]
+    samples: Spool[Sample]
+    drops: Spool[Drop]
+    kept: tuple[Kept, ...]
     held_out: tuple[Sample, ...]
     mixture: Mixture
     accounts: tuple[Account, ...]
@@ -57,41 +66,62 @@ class Product:
 def emit(product: Product, out: Path) -> Json:
     """Writes the build folder and returns its manifest."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "manifest.json").unlink(missing_ok=True)
-    files: dict[str, Json] = {}
-
-    def write(name: str, records: Sequence[Json]) -> None:
-        text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-        _replace(out / name, text.encode())
-        files[name] = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "count": len(records)}
-
-    mixture = product.mixture
-    replayed = sum(placed.replay for placed in mixture.phase2)
-    write("samples.jsonl", [_sample(s) for s in product.samples])
-    write("drops.jsonl", [_drop(d) for d in product.drops])
-    write("heldout.jsonl", [_sample(s) for s in product.held_out])
-    write("validation.jsonl", [_sample(s) for s in mixture.validation])
-    write("phase1.jsonl", [_placed(p) for p in mixture.phase1])
-    write("phase2.jsonl", [_placed(p) for p in mixture.phase2])
-    write("knowledge_train_msgs.jsonl", [_instructlab(p.sample) for p in mixture.phase1])
-    write("skills_train_msgs.jsonl", [_instructlab(p.sample) for p in mixture.phase2])
-    files["phase2.jsonl"]["replay"] = replayed
-    data = _parquet(product.samples, out / "samples.parquet")
-    files["samples.parquet"] = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "count": len(product.samples),
-    }
-    manifest = _manifest(product, files)
-    _replace(out / "README.md", card(manifest).encode())
-    text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-    _replace(out / "manifest.json", text.encode())
+    for left in out.glob(f"{_DRAFT}*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=out) as name:
+        draft = Path(name)
+        manifest = _manifest(product, _write(product, draft))
+        (draft / "README.md").write_bytes(card(manifest).encode())
+        text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+        (draft / "manifest.json").write_bytes(text.encode())
+        _publish(draft, out)
     return manifest
 
 
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(data)
-    draft.replace(path)
+def _publish(draft: Path, out: Path) -> None:
+    """Puts the new files into the place of the old ones."""
+    last = draft / "manifest.json"
+    (out / last.name).unlink(missing_ok=True)
+    for file in (*(f for f in sorted(draft.iterdir()) if f != last), last):
+        file.replace(out / file.name)
+
+
+def _write(product: Product, folder: Path) -> dict[str, Json]:
+    """Writes what training reads; returns each file's hash and count."""
+    files: dict[str, Json] = {}
+
+    def write(name: str, values: Iterable[Json]) -> None:
+        digest, count = hashlib.sha256(), 0
+        with (folder / name).open("wb") as file:
+            for value in values:
+                data = (json.dumps(value, ensure_ascii=False) + "\n").encode()
+                digest.update(data)
+                file.write(data)
+                count += 1
+        files[name] = {"sha256": digest.hexdigest(), "count": count}
+
+    mixture = product.mixture
+
+    def text(kept: Kept) -> Sample:
+        return product.samples[kept.place]
+
+    write("samples.jsonl", (_sample(text(k)) for k in product.kept))
+    write("drops.jsonl", map(_drop, product.drops))
+    write("heldout.jsonl", map(_sample, product.held_out))
+    write("validation.jsonl", (_sample(text(k)) for k in mixture.validation))
+    for name, theirs, phase in (
+        ("phase1.jsonl", "knowledge_train_msgs.jsonl", mixture.phase1),
+        ("phase2.jsonl", "skills_train_msgs.jsonl", mixture.phase2),
+    ):
+        write(name, ({**_sample(text(p.sample)), "replay": p.replay} for p in phase))
+        write(theirs, (_instructlab(text(p.sample)) for p in phase))
+    files["phase2.jsonl"]["replay"] = sum(placed.replay for placed in mixture.phase2)
+    parquet = folder / "samples.parquet"
+    _write_parquet(map(text, product.kept), parquet)
+    with parquet.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    files[parquet.name] = {"sha256": digest, "count": len(product.kept)}
+    return files
 
 
 def _sample(sample: Sample) -> Json:
@@ -101,13 +131,13 @@ def _sample(sample: Sample) -> Json:
         "branch": sample.branch,
         "leaf": sample.leaf,
         "unmask": sample.unmask,
-        "origin": asdict(sample.origin),
+        "origin": _origin(sample),
         "scores": dict(sample.scores),
     }
 
 
-def _placed(placed: Placed) -> Json:
-    return {**_sample(placed.sample), "replay": placed.replay}
+def _origin(sample: Sample) -> Json:
+    return {name: getattr(sample.origin, name) for name in _ORIGIN}
 
 
 def _drop(drop: Drop) -> Json:
@@ -124,7 +154,7 @@ def _drop(drop: Drop) -> Json:
 
 def _instructlab(sample: Sample) -> Json:
     """The line of InstructLab's `*_train_msgs` files: metadata is a JSON text."""
-    metadata = {"leaf": sample.leaf, "branch": sample.branch, "origin": asdict(sample.origin)}
+    metadata = {"leaf": sample.leaf, "branch": sample.branch, "origin": _origin(sample)}
     return {
         "messages": [message.as_json() for message in sample.messages],
         "metadata": json.dumps(metadata, ensure_ascii=False),
@@ -133,7 +163,7 @@ def _instructlab(sample: Sample) -> Json:
     }
 
 
-def _parquet(samples: Iterable[Sample], path: Path) -> bytes:
+def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -161,17 +191,16 @@ def _parquet(samples: Iterable[Sample], path: Path) -> bytes:
             ("scores", text),
         ]
     )
-    records = [
+    lines = (
         {**_sample(s), "scores": json.dumps(dict(s.scores), ensure_ascii=False)} for s in samples
-    ]
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), draft, compression="zstd")
-    draft.replace(path)
-    return path.read_bytes()
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(islice(lines, _GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
 def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
-    made = Counter((s.leaf, s.origin.kind) for s in product.samples)
+    made = Counter((kept.leaf, kept.human) for kept in product.kept)
     held = Counter(s.leaf for s in product.held_out)
     dropped: dict[str, Counter[str]] = {}
     for drop in product.drops:
@@ -202,8 +231,8 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
                 ],
                 "chunks": record.chunks,
                 "units": record.units,
-                "synthetic": made[record.leaf.path, "synthetic"],
-                "human": made[record.leaf.path, "seed"],
+                "synthetic": made[record.leaf.path, False],
+                "human": made[record.leaf.path, True],
                 "held_out": held[record.leaf.path],
                 "dropped": dict(sorted(dropped.get(record.leaf.path, Counter()).items())),
                 "skipped": record.skipped,

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 Step = Callable[[int, int], None]
 
+_GRAMS = 64  # documents of which the words are remembered
+
 
 def read_checked(
     source: Source, report: Report, only: Collection[str] | None = None
@@ -262,6 +264,8 @@ class _Front:
         from compiler.examine import examine  # what a remembered file does without
 
         seen, leaf = examine(self.source, path, self.known, self.grams, self.limits)
+        if len(self.grams) > _GRAMS:  # of leaves that are done; a large taxonomy has no room
+            self.grams.clear()
         return replace(seen, documents=self._documents(seen.patterns)), leaf
 
 

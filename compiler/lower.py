@@ -20,18 +20,30 @@ from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillL
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One translation unit. `columns` are what templates read; `index` numbers the units that share
-    a chunk or a seed, and becomes the sample index of what is asked for them.
+    """One translation unit, small because a build has many: its texts stay in its leaf and chunk.
+
+    `shown` are the seeds that its prompts show. `index` numbers the units that share a chunk or a
+    seed, and becomes the sample index of what is asked for them; `want` counts the records of one
+    call.
     """
 
     id: str
     leaf: Leaf
     pipeline: str
-    columns: Mapping[str, object]
-    seeds: tuple[str, ...]
+    shown: tuple[Seed, ...]
     chunk: Chunk | None
     index: int
     want: int
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """The ids of the seeds that its prompts show."""
+        return tuple(seed.id for seed in self.shown)
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """What templates read."""
+        return _columns(self.leaf, self.shown, self.chunk, self.want)
 
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -74,63 +86,58 @@ def _knowledge(
     for call in range(calls):
         sweep, position = divmod(call, len(chunks))
         again, lap = divmod(sweep, len(contexts))
-        chunk = chunks[position]
         at = (position + lap) % len(contexts)
-        seeds = contexts[at]
-        columns = {
-            "document": chunk.text,
-            "title": " > ".join(chunk.headings),
-            "outline": leaf.outline,
-            "domain": leaf.domain,
-            "context": seeds[0].context,
-            "examples": [_example(seed) for seed in seeds[:EXAMPLES_PER_PROMPT]],
-            "count": per_call,
-        }
         index = at + again * len(contexts)
-        units.append(
-            _unit(leaf, pipeline, columns, seeds[:EXAMPLES_PER_PROMPT], chunk, index, per_call)
-        )
+        units.append(_unit(leaf, pipeline, contexts[at], chunks[position], index, per_call))
     return tuple(units)
 
 
 def _skill(leaf: SkillLeaf, pipeline: str, per_call: int, calls: int) -> tuple[Unit, ...]:
-    shown = leaf.shown
-    if not shown:
+    seeds = leaf.shown
+    if not seeds:
         return ()
+    windows = [(*seeds[at:], *seeds[:at])[:EXAMPLES_PER_PROMPT] for at in range(len(seeds))]
     units = []
     for call in range(calls):
-        again, at = divmod(call, len(shown))
-        seeds = (*shown[at:], *shown[:at])[:EXAMPLES_PER_PROMPT]
-        columns = {
-            "task": leaf.task,
-            "seed": _example(shown[at]),
-            "examples": [_example(seed) for seed in seeds],
-            "count": per_call,
-        }
-        units.append(_unit(leaf, pipeline, columns, seeds, None, again, per_call))
+        again, at = divmod(call, len(windows))
+        units.append(_unit(leaf, pipeline, windows[at], None, again, per_call))
     return tuple(units)
 
 
-def _contexts(seeds: Sequence[Seed]) -> list[list[Seed]]:
+def _contexts(seeds: Sequence[Seed]) -> list[tuple[Seed, ...]]:
+    """The seeds of each context, as many as a prompt shows."""
     groups: dict[str, list[Seed]] = {}
     for seed in seeds:
         groups.setdefault(seed.context, []).append(seed)
-    return list(groups.values())
+    return [tuple(group[:EXAMPLES_PER_PROMPT]) for group in groups.values()]
+
+
+def _unit(
+    leaf: Leaf, pipeline: str, shown: tuple[Seed, ...], chunk: Chunk | None, index: int, want: int
+) -> Unit:
+    content = [leaf.path, pipeline, _columns(leaf, shown, chunk, want), index]
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    id = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Unit(id, leaf, pipeline, shown, chunk, index, want)
+
+
+def _columns(
+    leaf: Leaf, shown: Sequence[Seed], chunk: Chunk | None, want: int
+) -> dict[str, object]:
+    """The columns of `COLUMNS`; the first of the seeds is the one to be closest to."""
+    columns: dict[str, object] = {"examples": [_example(seed) for seed in shown], "count": want}
+    if isinstance(leaf, SkillLeaf):
+        return {"task": leaf.task, "seed": _example(shown[0]), **columns}
+    assert chunk is not None
+    return {
+        "document": chunk.text,
+        "title": " > ".join(chunk.headings),
+        "outline": leaf.outline,
+        "domain": leaf.domain,
+        "context": shown[0].context,
+        **columns,
+    }
 
 
 def _example(seed: Seed) -> dict[str, str]:
     return {"context": seed.context, "question": seed.question, "answer": seed.answer}
-
-
-def _unit(
-    leaf: Leaf,
-    pipeline: str,
-    columns: Mapping[str, object],
-    seeds: Sequence[Seed],
-    chunk: Chunk | None,
-    index: int,
-    want: int,
-) -> Unit:
-    content = json.dumps([leaf.path, pipeline, columns, index], sort_keys=True, ensure_ascii=False)
-    id = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return Unit(id, leaf, pipeline, columns, tuple(s.id for s in seeds), chunk, index, want)

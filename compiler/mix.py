@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from compiler.codes import M308
 from compiler.curriculum import MixSettings
 from compiler.diagnostics import Report
-from compiler.expand import Sample
+from compiler.spool import Kept
 
 PHASE_1 = ("knowledge", "foundational_skills")
 
@@ -23,7 +23,7 @@ PHASE_1 = ("knowledge", "foundational_skills")
 class Placed:
     """A sample's place in a phase; `replay` where phase 1 had it already."""
 
-    sample: Sample
+    sample: Kept
     replay: bool = False
 
 
@@ -33,15 +33,15 @@ class Mixture:
 
     phase1: tuple[Placed, ...]
     phase2: tuple[Placed, ...]
-    validation: tuple[Sample, ...]
+    validation: tuple[Kept, ...]
 
 
-def mix(samples: Sequence[Sample], settings: MixSettings, seed: int, report: Report) -> Mixture:
+def mix(samples: Sequence[Kept], settings: MixSettings, seed: int, report: Report) -> Mixture:
     """Keeps some samples aside, routes the others to their phase, and draws the replay.
 
     Both draws are balanced over leaves.
     """
-    synthetic = [s for s in samples if s.origin.kind != "seed"]
+    synthetic = [s for s in samples if not s.human]
     aside = _balanced(synthetic, int(round(settings.validation * len(synthetic), 9)), seed, "aside")
     kept_aside = {sample.id for sample in aside}
     trained = [s for s in samples if s.id not in kept_aside]
@@ -73,9 +73,9 @@ def _share(share: float, of: int) -> int:
     return math.ceil(round(share * of, 9))
 
 
-def _balanced(samples: Sequence[Sample], number: int, seed: int, salt: str) -> list[Sample]:
+def _balanced(samples: Sequence[Kept], number: int, seed: int, salt: str) -> list[Kept]:
     """`number` samples, the same share of every leaf as nearly as whole numbers allow."""
-    by_leaf: dict[str, list[Sample]] = {}
+    by_leaf: dict[str, list[Kept]] = {}
     for sample in sorted(samples, key=lambda s: _draw(s, seed, salt)):
         by_leaf.setdefault(sample.leaf, []).append(sample)
     ranked = [
@@ -91,5 +91,5 @@ def _shuffled(placed: Iterable[Placed], seed: int, salt: str) -> list[Placed]:
     return sorted(placed, key=lambda p: _draw(p.sample, seed, salt))
 
 
-def _draw(sample: Sample, seed: int, salt: str) -> str:
-    return hashlib.sha256(f"{seed}\0{salt}\0{sample.leaf}\0{sample.id}".encode()).hexdigest()
+def _draw(sample: Kept, seed: int, salt: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{salt}\0{sample.leaf}\0{sample.id}".encode()).digest()

@@ -5,7 +5,7 @@ Jinja is found here, with its place, before a token is spent.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import jinja2
@@ -87,6 +87,11 @@ class Pipeline:
     stages: tuple[Stage, ...]
     digest: str
     span: Span = field(compare=False)
+    folder: "Folder" = field(compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Callable[["Folder"], "Pipeline"], tuple["Folder"]]:
+        """Compiled templates cannot be sent to another process; their texts can."""
+        return _reload, (self.folder,)
 
     @property
     def generates(self) -> tuple[Generate, ...]:
@@ -152,7 +157,15 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
         made,
         _digest(folder),
         tree.span(()),
+        folder,
     )
+
+
+def _reload(folder: Folder) -> Pipeline:
+    """A pipeline that was loaded before."""
+    made = load(folder, Report())
+    assert made is not None
+    return made
 
 
 def _stage(

@@ -172,7 +172,7 @@ def _sifted(
     written = [sample for outcome in outcomes for sample in outcome.samples]
     settings = program.curriculum
     verdicts = sift([*seeds, *written], held_out, settings.sift, settings.samples_per_leaf)
-    of_teacher = verdicts[len(seeds) :]
+    of_teacher = list(verdicts)[len(seeds) :]
     dropped = [Loss(d.code, d.detail, d.text) for o in outcomes for d in o.drops]
     sifted = [Loss(v.code, v.detail, v.sample.question) for v in of_teacher if v.code]
     return tuple(v.sample for v in of_teacher if not v.code), (*dropped, *sifted)

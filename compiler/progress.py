@@ -9,7 +9,19 @@ import sys
 import time
 from types import TracebackType
 
+from compiler.diagnostics import clean
+
 SECONDS_BETWEEN_LINES = 10.0
+_open: list["Progress"] = []
+
+
+def say(text: str) -> None:
+    """Prints a line on stderr, above the line of a Progress that moves."""
+    if _open:
+        _open[-1].say(text)
+    else:
+        sys.stderr.write(f"{clean(text)}\n")
+        sys.stderr.flush()
 
 
 class Progress:
@@ -21,8 +33,10 @@ class Progress:
         self.done = 0
         self._moves = sys.stderr.isatty()
         self._start = self._shown = time.monotonic()
+        self._line = ""
 
     def __enter__(self) -> "Progress":
+        _open.append(self)
         return self
 
     def __exit__(
@@ -31,9 +45,17 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        _open.remove(self)
         if self._moves:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        """Prints a line; the one that moves stays below it."""
+        sys.stderr.write(
+            f"\r\x1b[K{clean(text)}\n{self._line}" if self._moves else f"{clean(text)}\n"
+        )
+        sys.stderr.flush()
 
     def step(self, note: str = "") -> None:
         """One more is done; `note` is shown behind the counts."""
@@ -42,8 +64,8 @@ class Progress:
         if now - self._shown < (0.1 if self._moves else SECONDS_BETWEEN_LINES):
             return
         self._shown = now
-        text = self.line(now - self._start, note)
-        sys.stderr.write(f"\r\x1b[K{text}" if self._moves else f"{text}\n")
+        self._line = self.line(now - self._start, note)
+        sys.stderr.write(f"\r\x1b[K{self._line}" if self._moves else f"{self._line}\n")
         sys.stderr.flush()
 
     def line(self, seconds: float, note: str = "") -> str:

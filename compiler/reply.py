@@ -36,12 +36,13 @@ def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Brok
     for them. Where the reply ended at its token limit inside a text, that record is broken (D512).
     """
     fields, many = request.writes, request.many
-    marks = _marks(reply.text, fields)
-    pieces = _objects(reply.text, fields) if request.form == "json" else []
-    pieces = pieces or _pieces(reply.text, marks)
-    if not pieces and len(fields) == 1:
+    pieces, is_whole = _objects(reply.text, fields) if request.form == "json" else ([], False)
+    marks = _marks(reply.text, fields) if not any(pieces) else []
+    if marks and (not pieces or marks[0].start() < reply.text.find("{")):
+        pieces, is_whole = _pieces(reply.text, marks), bool(marks[-1][1])
+    if not pieces and len(fields) == 1 and (request.form != "json" or fields[0].choices):
         pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
-    cut = reply.finish == "length" and not (marks and marks[-1][1])
+    cut = reply.finish == "length" and not is_whole
     if not many and (doubtful := _doubtful(pieces, fields)):
         fault = f"the reply holds more than one <{doubtful}>"
         return [], [Broken(D501, fault, reply.text)]
@@ -55,7 +56,7 @@ def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Brok
         if ends_cut and not fault and not all(field.choices for field in fields):
             fault = "the reply ended at its token limit"
         if fault:
-            said = "\n".join(f"<{name}>{text}" for name, text in piece.items())
+            said = "\n".join(f"<{name}>{text}" for name, text in piece.items()) or reply.text
             broken.append(Broken(D512 if ends_cut else D501, fault, said))
         else:
             records.append(record)
@@ -65,15 +66,15 @@ def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Brok
 def repaired(request: Request, reply: Reply) -> Request:
     """The same request, asked again with the reply that could not be read."""
     names = [field.name for field in request.writes]
+    choices = [", ".join(map(str, field.choices)) for field in request.writes if field.choices]
     if request.form == "json":
         wanted = f"a JSON object with {', '.join(f'`{name}`' for name in names)}"
         wanted = f'{{"records": [...]}}, each {wanted}' if request.many else wanted
+    elif request.form == "choice":
+        wanted = f"one of {choices[0]}"
     else:
         tags = [f"<{name}>...</{name}>" for name in names]
-        choices = [field.choices for field in request.writes if field.choices]
-        wanted = "".join(tags) + "".join(
-            f" (one of {', '.join(map(str, choice))})" for choice in choices
-        )
+        wanted = "".join(tags) + "".join(f" (one of {choice})" for choice in choices)
     again = f"This could not be read. Write it again as {wanted}, with nothing around it."
     said = reply.text[:_MOST_QUOTED] or "(nothing)"
     return replace(
@@ -109,27 +110,49 @@ def _starts(choice: str | int, token: str) -> bool:
 _MOST_QUOTED = 4000
 
 
-def _objects(text: str, fields: Sequence[Field]) -> list[dict[str, str]]:
-    """The records of a JSON text, whatever stands around it; none where there is no JSON."""
-    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
-    if start < 0:
-        return []
-    try:
-        value = json.JSONDecoder().raw_decode(text, start)[0]
-    except (ValueError, RecursionError):
-        return []
-    if isinstance(value, Mapping) and isinstance(value.get("records"), list):
-        value = value["records"]
+def _objects(text: str, fields: Sequence[Field]) -> tuple[list[dict[str, str]], bool]:
+    """The records of the JSON objects in a text, and whether no object is left open at its end.
+
+    Each object that can be read counts, also in a list that was cut, and what is left open is an
+    empty record. A choice is read from JSON that stands alone only, or in a code fence: among other
+    words it may be repeated from a text that the judge was shown.
+    """
     names = {field.name for field in fields}
-    return [
-        {
-            name: inner.strip() if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
-            for name, inner in one.items()
-            if name in names
-        }
-        for one in (value if isinstance(value, list) else [value])
-        if isinstance(one, Mapping)
-    ]
+    has_choice = any(field.choices for field in fields)
+    found: list[dict[str, str]] = []
+    end, at, misses, open_at = 0, text.find("{"), 0, -1
+    while at >= 0 and misses < _MOST_MISSES:
+        try:
+            value, after = _JSON.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            misses += 1
+            open_at = at
+            at = text.find("{", at + 1)
+            continue
+        if has_choice and not _FENCE.fullmatch(text, end, at):
+            return [], False
+        records = value.get("records") if isinstance(value.get("records"), list) else [value]
+        found += [_texts(one, names) for one in records if isinstance(one, Mapping)]
+        end, open_at = after, -1
+        at = text.find("{", end)
+    if open_at >= 0:
+        found.append({})
+    elif has_choice and not _FENCE.fullmatch(text, end):
+        return [], False
+    return found, open_at < 0
+
+
+_JSON = json.JSONDecoder()
+_MOST_MISSES = 20
+_FENCE = re.compile(r"[\s\[\],]*(?:`{3}\w*)?[\s\[\],]*")
+
+
+def _texts(one: Mapping[str, object], names: set[str]) -> dict[str, str]:
+    return {
+        name: inner.strip() if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+        for name, inner in one.items()
+        if name in names
+    }
 
 
 def _marks(text: str, fields: Sequence[Field]) -> list[re.Match[str]]:
@@ -164,7 +187,7 @@ def _doubtful(pieces: Sequence[Mapping[str, str]], fields: Sequence[Field]) -> s
 
 
 def _plain(choice: str) -> str:
-    return choice.strip(" \t\r\n.!\"'*_`").casefold()
+    return choice.strip(" \t\r\n.!\"'“”*_`").casefold()
 
 
 def _bare(text: str, field: Field) -> str:

@@ -1,8 +1,10 @@
-"""Where the project's own data lies: schemas, recipes, pipelines, pages, and the shipped taxonomy.
+"""Where the project's own data lies: schemas, recipes, pipelines, pages, the shipped taxonomy; and
+the folder of what outlives a build.
 
 A wheel carries `schemas/` and `taxonomy/` inside the package; a checkout has them beside it.
 """
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -17,3 +19,11 @@ SCHEMAS = _data("schemas")
 TAXONOMY = _data("taxonomy")
 PIPELINES = PACKAGE / "pipelines"
 PAGES = PACKAGE / "explain"
+
+
+def home() -> Path:
+    """The folder that outlives a build: the journal, fetched documents, what a check found.
+
+    `TRIVIUM_HOME` moves it.
+    """
+    return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")

@@ -66,9 +66,28 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
         f"judge        {origin['judge']}",
     ]
     lines += [f"score        {name}: {value}" for name, value in sample["scores"].items()]
+    replies = journal.get_many(origin["replies"])
     for key in origin["replies"]:
-        reply = journal.get(key)
+        reply = replies.get(key)
         lines += ["", f"reply {key}" + ("" if reply else " (not in this journal)")]
         if isinstance(reply, Reply):
             lines += [f"  {line}" for line in reply.text.splitlines()]
+            lines += _cost(reply)
     return "\n".join(lines)
+
+
+def _cost(reply: Reply) -> Iterator[str]:
+    """What a reply took, as far as its teacher told."""
+    if reply.prompt_tokens or reply.completion_tokens:
+        cached = f", {reply.cached:,} of them cached" if reply.cached else ""
+        yield (
+            f"tokens       {reply.prompt_tokens:,} of its prompt{cached}, "
+            f"{reply.completion_tokens:,} of the reply"
+        )
+    if reply.seconds:
+        yield f"took         {reply.seconds:.2f} s"
+    if reply.finish != "stop":
+        yield f"ended by     {reply.finish}"
+    if reply.odds:
+        likely = sorted(reply.odds.items(), key=lambda one: (-one[1], one[0]))
+        yield "odds         " + ", ".join(f"{token!r} {share:.3f}" for token, share in likely)

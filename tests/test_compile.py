@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from compiler.cli import app
+from compiler.cli.build import compile
 from compiler.codes import D501
 from compiler.diagnostics import Account
 from compiler.resources import TAXONOMY
@@ -108,7 +109,8 @@ def lines(build, name):
 
 
 def tree(folder):
-    return {p.name: p.read_bytes() for p in Path(folder).iterdir()}
+    """A build's files; `run.json` tells of the run, and is another each time."""
+    return {p.name: p.read_bytes() for p in Path(folder).iterdir() if p.name != "run.json"}
 
 
 def asked(output):
@@ -337,17 +339,17 @@ class Endpoint(BaseHTTPRequestHandler):
         self.got[json.dumps(body, sort_keys=True)] += 1
         time.sleep(0.02)
         number = abs(hash(prompt)) % 10**9
-        if "Now write your" in prompt or "new questions" in prompt or "that exercise" in prompt:
+        choices = body.get("structured_outputs", {}).get("choice")
+        if choices:
+            text = choices[-1]
+        elif "Now write your" in prompt:
             text = "".join(
                 f"<question>Question {number + i} about {number * i}?</question>"
                 f"<answer>Iron {number + i}.</answer>"
                 for i in range(5)
             )
         else:
-            tag = prompt.rsplit("</", 1)[1].rstrip(">").strip() if "</" in prompt else "answer"
-            best = {"faithful": "supported", "relevant": "2", "standalone": "standalone"}
-            best |= {"fitting": "fitting", "rating": "3"}
-            text = f"<{tag}>{best.get(tag, f'Something {number}.')}</{tag}>"
+            text = f"<answer>Something {number}.</answer>"
         self.reply(
             {
                 "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
@@ -421,7 +423,7 @@ def test_a_scripted_teacher_on_the_command_line(taxonomy, tmp_path):
         "    contains: opposite\n"
         "    text: <question>Name the opposite of up.</question>\n"
         "  - {stage: answer, text: '<answer>Down.</answer>'}\n"
-        "  - {stage: fitting, text: fitting}\n"
+        "  - {stage: fitting, text: 'yes'}\n"
         "  - {stage: rating, text: '3'}\n"
     )
     output = trivium("compile", "--teacher", "scripted:teacher.yaml", "--out", "a")
@@ -461,7 +463,10 @@ def test_a_path_that_cannot_be_used_is_said_before_anything_is_asked(taxonomy, h
     environment = {**os.environ, "PYTHONPATH": str(TAXONOMY.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "error[B903] unusable-path" in done.stderr
+    code = (
+        "E705] damaged-journal" if fault == "the journal is no database" else "B903] unusable-path"
+    )
+    assert f"error[{code}" in done.stderr
     assert "Traceback" not in done.stderr
     assert "asked" not in done.stdout
     if fault == "out is a file":
@@ -477,14 +482,54 @@ def test_an_endpoint_that_refuses_all_leaves_the_old_build(taxonomy, tmp_path):
     assert tree("a") == before
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError("no space left on device")])
+def test_a_build_that_is_stopped_while_it_is_written_leaves_the_old_one(
+    taxonomy, monkeypatch, stop
+):
+    def stopped(*args):
+        raise stop
+
+    trivium("compile", "--out", "a")
+    before = tree("a")
+    skill(taxonomy / "compositional_skills/opposites/new", "kind fair wise able even".split())
+    with monkeypatch.context() as patch:
+        patch.setattr("compiler.emit._write_parquet", stopped)
+        with pytest.raises((KeyboardInterrupt, OSError)):
+            compile(taxonomy, Path("a"))
+    assert tree("a") == before
+    trivium("compile", "--out", "a")
+    assert tree("a") != before
+
+
+def test_the_drafts_of_a_killed_run_go(taxonomy):
+    trivium("compile", "--out", "a")
+    before = tree("a")
+    Path("a/.draft-killed").mkdir()
+    Path("a/.draft-killed/samples.jsonl").write_text("{")
+    trivium("compile", "--out", "a")
+    assert tree("a") == before
+
+
+def test_samples_stream_to_parquet_in_groups(taxonomy, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("compiler.emit._GROUP", 7)
+    trivium("compile", "--out", "a")
+    with parquet.ParquetFile("a/samples.parquet") as file:
+        groups, found = file.num_row_groups, file.read().to_pylist()
+    for sample in found:
+        sample["scores"] = json.loads(sample["scores"])
+    assert found == lines("a", "samples.jsonl")
+    assert groups == -(-len(found) // 7) > 5
+
+
 def test_plan_counts_what_the_journal_holds(taxonomy):
     def journaled():
         line = next(li for li in trivium("plan").splitlines() if li.startswith("all leaves"))
         return [int(n.replace(",", "")) for n in line.split()[2:]]
 
-    before = journaled()
+    *before, known, left = journaled()
+    assert (known, left) == (0, before[3])
     trivium("compile", "--out", "a")
-    after = journaled()
-    assert before[-1] == 0
-    assert after[-1] == after[1] > 0
-    assert before[:-1] == after[:-1]
+    *after, known, left = journaled()
+    assert (known > 0, left) == (True, 0)
+    assert before == after

@@ -1,8 +1,10 @@
 """Expansion: order, no barriers, nothing asked twice, one bad unit never stops the rest."""
 
 import asyncio
+import os
 import random
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,21 +12,22 @@ import pytest
 from compiler.codes import R402
 from compiler.diagnostics import Report
 from compiler.expand import Expander
+from compiler.expand.order import issue_order
 from compiler.journal import Journal, key_of
 from compiler.leaf import make_leaf
 from compiler.lower import lower
 from compiler.pipeline import folders, load
 from compiler.source import SourceFile
-from compiler.teacher import Failure, Reply
+from compiler.teacher import Failure, Reply, Request
 from compiler.tree import parse
 
 PIPELINE = load(folders()["skill-freeform"], Report())
 
 
-def units(samples=40, seeds=6, name="compositional_skills/rhyme"):
+def units(samples=40, seeds=6, name="compositional_skills/rhyme", word="word"):
     lines = ["created_by: me", "task_description: Rhyme.", "seed_examples:"]
     for i in range(seeds):
-        lines += [f"  - question: Rhyme on word{i}.", f"    answer: Rhyme{i}."]
+        lines += [f"  - question: Rhyme on {word}{i}.", f"    answer: Rhyme{i}."]
     file = SourceFile(f"{name}/qna.yaml", "\n".join(lines).encode())
     leaf = make_leaf(parse(file, Report()), None)
     return lower(leaf, (), PIPELINE.name, PIPELINE.asks, samples, Report())
@@ -33,7 +36,7 @@ def units(samples=40, seeds=6, name="compositional_skills/rhyme"):
 class Fake:
     """Answers every stage after `delay(request)` seconds; refuses what `refuses` says."""
 
-    model, in_flight, by_rule = "fake", 8, False
+    model, in_flight, by_rule, extra = "fake", 8, False, {}
 
     def __init__(self, delay=lambda request: 0.0, refuses=lambda request: False):
         self.delay, self.refuses, self.asked = delay, refuses, []
@@ -61,16 +64,11 @@ class Fake:
             "questions": "".join(
                 f"<question>{seed} Again {i} of {request.index}?</question>" for i in range(5)
             ),
-            "fitting": "fitting",
+            "fitting": "yes",
             "answer": "<answer>Moon.</answer>",
             "rating": "3",
         }
         return Reply(texts[request.stage], prompt_tokens=10, completion_tokens=5)
-
-
-def replies(journal):
-    """How many replies a journal holds."""
-    return journal._base.execute("select count(*) from replies").fetchone()[0]
 
 
 def expand(teacher, journal=None, of=None):
@@ -83,7 +81,7 @@ def expand(teacher, journal=None, of=None):
     return asyncio.run(run())
 
 
-def test_outcomes_come_in_the_order_of_units_whatever_order_replies_come_in():
+def test_outcomes_know_their_place_whatever_order_replies_come_in():
     draw = random.Random(5)
     outcomes, _ = expand(Fake(delay=lambda request: draw.random() / 50))
     assert [o.unit for o in outcomes] == list(units())
@@ -118,7 +116,7 @@ def test_a_slow_unit_holds_up_nobody():
 def test_a_second_run_asks_nothing(tmp_path):
     with Journal(tmp_path / "j") as journal:
         first, tally = expand(Fake(), journal)
-        assert tally.asked == replies(journal) > 50
+        assert tally.asked == journal.count() > 50
         again = Fake()
         second, tally = expand(again, journal)
     assert second == first
@@ -171,7 +169,7 @@ def test_a_refused_judge_drops_its_record_with_the_reason():
 def test_a_failure_is_not_journaled(tmp_path):
     with Journal(tmp_path / "j") as journal:
         expand(Fake(refuses=lambda request: True), journal)
-        assert replies(journal) == 0
+        assert journal.count() == 0
 
 
 def test_the_same_question_in_flight_twice_is_asked_once():
@@ -193,7 +191,7 @@ def test_origin_leads_back_to_leaf_seed_and_replies():
             assert origin.seeds[0] == outcome.unit.seeds[0]
             assert len(origin.replies) == 4
             assert set(origin.replies) <= known
-            assert dict(sample.scores) == {"fitting": "fitting", "rating": 3}
+            assert dict(sample.scores) == {"fitting": "yes", "rating": 3}
 
 
 @pytest.mark.parametrize("samples", [1, 5, 6, 40, 63])
@@ -209,3 +207,50 @@ def test_held_out_seeds_are_in_no_prompt():
     prompts = "\n".join(m.content for r in teacher.asked for m in r.messages)
     assert "word4" in prompts
     assert "word5" not in prompts
+
+
+def test_units_of_one_prefix_are_begun_together_and_the_longest_of_the_last_first():
+    chance = random.Random(int(os.environ["TRIVIUM_TEST_SEED"]))
+    mixed = [*units(20, name="compositional_skills/a"), *units(40, name="compositional_skills/b")]
+    chance.shuffle(mixed)
+    order = issue_order(mixed, 0)
+    assert sorted(order) == list(range(len(mixed)))
+    leaves = [mixed[number].leaf.path for number in order]
+    assert sum(a != b for a, b in pairwise(leaves)) == 1
+    assert sum(a != b for a, b in pairwise(u.leaf.path for u in mixed)) > 1, "the control"
+    short, long = units(15, name="skills/short"), units(15, name="skills/long", word="word " * 90)
+    assert issue_order([*short, *long], 6) == [3, 4, 5, 0, 1, 2]
+    assert issue_order([*short, *long], 0) == [0, 1, 2, 3, 4, 5], "the control"
+
+
+def test_a_teacher_is_told_when_every_open_draft_waits_for_it():
+    """One that answers only then, as a batch does, ends all the same, a wave a stage."""
+
+    class Waves(Fake):
+        waves = 0
+
+        async def ask(self, request):
+            self.held = getattr(self, "held", [])
+            answer = asyncio.get_running_loop().create_future()
+            self.held.append((request, answer))
+            await answer
+            return await super().ask(request)
+
+        def flush(self):
+            self.waves += 1
+            held, self.held = self.held, []
+            for _, answer in held:
+                answer.set_result(None)
+
+    teacher = Waves()
+    teacher.in_flight = 1000
+    outcomes, tally = expand(teacher)
+    assert sum(len(o.samples) for o in outcomes) == 40
+    assert (tally.asked, teacher.waves) == (8 + 40 * 3, 4)
+
+
+def test_what_is_added_to_a_body_is_part_of_the_key():
+    plain, other = Fake(), Fake()
+    other.extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    request = Request((), PIPELINE.generates[0].sampling)
+    assert key_of(plain, request) == key_of(Fake(), request) != key_of(other, request)

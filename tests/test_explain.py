@@ -22,6 +22,8 @@ from compiler.resources import PAGES
 
 NOT_REPLAYED = {
     "R403": "needs a server that answers with something else than the format",
+    "R408": "needs a language model that does not keep to the form",
+    "R410": "needs a server that serves another model",
     "B901": "needs a mistake of ours",
     "B902": "needs a mistake of ours",
     "B903": "is said by the outermost frame of the command, which is not run here",

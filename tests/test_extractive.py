@@ -16,8 +16,9 @@ from compiler.teacher.variations import answer, questions
 DOCUMENTS = sorted((TAXONOMY / "documents").glob("*.md"))
 
 
-def ask(writes, columns, index=0):
-    request = Request((Message("user", ""),), Sampling(), index, "", writes, True, columns)
+def ask(writes, columns, index=0, form="tags"):
+    many = form == "tags"
+    request = Request((Message("user", ""),), Sampling(), index, "", writes, many, columns, form)
     return asyncio.run(Extractive().ask(request))
 
 
@@ -99,10 +100,11 @@ def grounded(seed):
 
 def test_the_faithfulness_rule_keeps_the_supported_and_rejects_the_planted():
     text, supported, planted = grounded(11)
-    field = (Field("faithful", ("unsupported", "supported")),)
+    field = (Field("faithful", ("no", "yes")),)
 
     def verdict(reply, document):
-        return "unsupported" not in ask(field, {"answer": reply, "document": document}).text
+        said = ask(field, {"answer": reply, "document": document}, form="choice").text
+        return {"no": False, "yes": True}[said]
 
     assert sum(verdict(s, text) for s in supported) >= 18
     assert sum(not verdict(s, text) for s in planted) >= 18

@@ -7,21 +7,23 @@ import pytest
 
 from compiler.curriculum import MixSettings
 from compiler.diagnostics import Report
+from compiler.expand import sample_id
 from compiler.mix import mix
-from tests.test_sift import sample as make
+from compiler.prompt import Message
+from compiler.spool import Kept
 
 
 def samples(seed=3):
     draw = random.Random(seed)
     sizes = {"knowledge/a": 40, "knowledge/b": 10, "foundational_skills/c": 10}
-    made = [make(f"{leaf} {i}?", leaf=leaf) for leaf, n in sizes.items() for i in range(n)]
-    made += [make(f"skill {i}?", leaf="compositional_skills/d") for i in range(25)]
+    sizes["compositional_skills/d"] = 25
+    made = [
+        Kept(0, sample_id([Message("user", f"{leaf} {i}?")]), leaf.split("/")[0], leaf, False)
+        for leaf, number in sizes.items()
+        for i in range(number)
+    ]
     draw.shuffle(made)
-    return [_branch(s) for s in made]
-
-
-def _branch(sample):
-    return replace(sample, branch=sample.leaf.split("/")[0])
+    return made
 
 
 @pytest.mark.parametrize("share, replayed", [(0, 0), (0.1, 6), (0.5, 30), (1, 60)])
@@ -57,7 +59,7 @@ def test_an_empty_phase_is_said():
 
 def test_samples_kept_aside_are_in_no_phase_and_never_a_human_s():
     made = samples()
-    human = [replace(s, origin=replace(s.origin, kind="seed")) for s in made[:40]]
+    human = [replace(s, human=True) for s in made[:40]]
     mixture = mix([*human, *made[40:]], MixSettings(validation=0.2), 0, Report())
     assert len(mixture.validation) == 9
     aside = {sample.id for sample in mixture.validation}
@@ -65,4 +67,4 @@ def test_samples_kept_aside_are_in_no_phase_and_never_a_human_s():
     assert not aside & set(placed)
     assert not aside & {p.sample.id for p in mixture.phase2}
     assert len(aside) + len(placed) == len(made)
-    assert all(sample.origin.kind != "seed" for sample in mixture.validation)
+    assert not any(sample.human for sample in mixture.validation)

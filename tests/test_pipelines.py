@@ -1,6 +1,7 @@
 """Every pipeline folder loads and its example holds; mistakes are found before a token is spent."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from compiler.documents.fetch import Document
 from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.leaf import make_leaf
-from compiler.lower import lower
+from compiler.lower import COLUMNS, lower
 from compiler.pipeline import Folder, folders, load
+from compiler.prompt import render
 from compiler.resources import PIPELINES
 from compiler.source import SourceFile, WorkTree
 from compiler.teacher.scripted import Scripted, lines_of
@@ -80,6 +82,40 @@ def test_an_always_pass_judge_keeps_what_the_example_drops(folder):
         {**line, "text": best.get(line["stage"], line["text"])} for line in example["teacher"]
     ]
     assert len(expand_example(folder, example)[0][0].samples) > strict
+
+
+def opening(a, b):
+    """How many characters two prompts have in common from the start, system text first."""
+    texts = ["\n".join(m.content for m in messages) for messages in (a, b)]
+    pairs = enumerate(zip(*texts, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(map(len, texts)))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_prompts_share_comes_first(folder):
+    """So that a server with a prefix cache reads a document, or a task, once for all of them."""
+    pipeline = load(folder, Report())
+    shared = "document" if pipeline.takes == "knowledge" else "task"
+    long = "Moss grows on the north side of stones. " * 20
+    example = {"context": "C.", "question": "Q?", "answer": "A."}
+    columns = dict.fromkeys(COLUMNS[pipeline.takes], "x") | {shared: long, "count": 3}
+    columns |= {f.name: f"written {f.name}" for s in pipeline.generates for f in s.writes}
+    one = {**columns, "seed": example, "examples": [example]}
+    other_example = {key: f"Other {text}" for key, text in example.items()}
+    two = {**one, "seed": other_example, "examples": [other_example]}
+    stages = {s.id: s for s in pipeline.generates if shared in s.prompt.reads}
+    assert len(stages) >= 3
+    first = render(next(iter(stages.values())).prompt, one)
+    for stage in stages.values():
+        mine = render(stage.prompt, one)
+        end = "\n".join(m.content for m in mine).index(long.strip()) + len(long.strip())
+        assert opening(mine, first) >= end, f"{stage.id} begins otherwise"
+        assert opening(mine, render(stage.prompt, two)) >= end
+        last = mine[-1].content.splitlines()[-1]
+        if stage.judge:
+            *others, best = map(str, stage.writes[0].choices)
+            assert re.fullmatch(rf"Answer with one \w+: {', '.join(others)} or {best}", last)
+    assert opening(render(stage.prompt, one), render(stage.prompt, {**one, shared: "Other."})) < end
 
 
 MISTAKES = {

@@ -129,7 +129,7 @@ def test_later_prompts_name_their_stand_ins(here):
 def test_the_totals_are_those_of_the_plan(here):
     planned = CliRunner().invoke(app, ["plan"]).stdout
     line = next(one for one in planned.split("\n") if one.startswith("knowledge/"))
-    _, chunks, units, _, calls, prompt, reply, _ = line.split()
+    _, chunks, units, _, calls, prompt, reply, *_ = line.split()
     shown = run("knowledge/birds/robin").stdout
     assert f"{chunks} chunk" in shown
     assert f"{units} unit" in shown
@@ -340,8 +340,8 @@ def test_what_is_dropped_is_shown_with_its_reason(here):
         here,
         [
             {"stage": "questions", "text": asked},
-            {"stage": "fitting", "contains": "How tall", "text": "off-task"},
-            {"stage": "fitting", "text": "fitting"},
+            {"stage": "fitting", "contains": "How tall", "text": "no"},
+            {"stage": "fitting", "text": "yes"},
             {"stage": "answer", "text": "<answer>Word \x1b[31m.</answer>"},
             {"stage": "rating", "text": "3"},
         ],

@@ -15,8 +15,9 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from compiler.cli.asking import TeacherOption
 from compiler.cli.base import BUILD, TaxonomyOption, print_table, taxonomy_folder
-from compiler.cli.build import TeacherOption, compile
+from compiler.cli.build import compile
 from compiler.cli.check import check
 from compiler.codes import E702, E704, F608, F611
 from compiler.diagnostics import Report, clean

@@ -7,9 +7,11 @@ COMMANDS = {
     "explain": "compiler.cli.explain:explain",
     "new": "compiler.cli.new:new",
     "preview": "compiler.cli.preview:preview",
-    "plan": "compiler.cli.build:plan",
+    "plan": "compiler.cli.plan:plan",
     "compile": "compiler.cli.build:compile",
-    "show": "compiler.cli.build:show",
+    "show": "compiler.cli.show:show",
+    "journal": "compiler.cli.journal:app",
+    "mock-teacher": "compiler.cli.mock:mock_teacher",
 }
 app = make_app(COMMANDS)
 

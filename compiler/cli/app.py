@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from compiler import __version__
 from compiler.codes import B902, B903, Code
-from compiler.diagnostics import OpenAccountError, clean
+from compiler.diagnostics import clean
 
 _PLAIN: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -28,7 +28,9 @@ _PLAIN: dict[str, Any] = {
 
 
 def make_app(commands: Mapping[str, str]) -> typer.Typer:
-    """The application of these commands: a name to `MODULE:FUNCTION`."""
+    """The application of these commands: a name to `MODULE:FUNCTION`, or to `MODULE:APP` for a
+    group of commands.
+    """
 
     class Commands(TyperGroup):
         """Knows its commands by name, and makes the one that is called."""
@@ -36,7 +38,7 @@ def make_app(commands: Mapping[str, str]) -> typer.Typer:
         def list_commands(self, ctx: object) -> list[str]:
             return list(commands)
 
-        def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
+        def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:
             return _made(cmd_name, commands[cmd_name]) if cmd_name in commands else None
 
         def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -54,10 +56,16 @@ def make_app(commands: Mapping[str, str]) -> typer.Typer:
     return app
 
 
-def _made(name: str, place: str) -> TyperCommand:
-    module, _, function = place.partition(":")
+def _made(name: str, place: str) -> TyperCommand | TyperGroup:
+    module, _, named = place.partition(":")
+    found = getattr(import_module(module), named)
     alone = typer.Typer(**_PLAIN)
-    alone.command(name)(getattr(import_module(module), function))
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name, no_args_is_help=True)
+        group = typer.main.get_group(alone).commands[name]
+        assert isinstance(group, TyperGroup)
+        return group
+    alone.command(name)(found)
     made = typer.main.get_command(alone)
     assert isinstance(made, TyperCommand)
     return made
@@ -96,21 +104,26 @@ def guarded(app: typer.Typer) -> NoReturn:
     except (OSError, sqlite3.Error) as wrong:
         if os.environ.get("TRIVIUM_DEBUG"):
             raise
-        _last_words(B903, wrong, "look at the path, its permissions and the space left")
+        hint = "look at the path, its permissions and the space left"
+        _last_words(_code_of(wrong, B903), wrong, getattr(wrong, "hint", hint))
         sys.exit(1)
     except Exception as wrong:
         if os.environ.get("TRIVIUM_DEBUG"):
             raise
-        code = wrong.code if isinstance(wrong, OpenAccountError) else B902
         hint = "this is our bug; please report it to the project with the command and the"
-        _last_words(code, wrong, f"{hint} traceback that TRIVIUM_DEBUG=1 shows")
+        _last_words(_code_of(wrong, B902), wrong, f"{hint} traceback that TRIVIUM_DEBUG=1 shows")
         sys.exit(3)
     sys.exit(0)
 
 
+def _code_of(wrong: Exception, otherwise: Code) -> Code:
+    """The code that an exception of ours names; others may have a `code` of another kind."""
+    named = getattr(wrong, "code", None)
+    return named if isinstance(named, Code) else otherwise
+
+
 def _last_words(code: Code, wrong: Exception, hint: str) -> None:
     said = clean(" ".join(str(wrong).split()))[:300]
+    kind = "" if hasattr(wrong, "hint") else f"{type(wrong).__name__}: "
     with suppress(OSError):
-        sys.stderr.write(
-            f"error[{code.id}] {code.name}: {type(wrong).__name__}: {said}\n   = help: {hint}\n"
-        )
+        sys.stderr.write(f"error[{code.id}] {code.name}: {kind}{said}\n   = help: {hint}\n")

@@ -53,14 +53,6 @@ FormatOption = Annotated[
 ]
 
 
-def home() -> Path:
-    """The folder that outlives a build: the journal, fetched documents, what a check found.
-
-    `TRIVIUM_HOME` moves it.
-    """
-    return Path(os.environ.get("TRIVIUM_HOME") or Path.home() / ".trivium")
-
-
 def taxonomy_folder(named: Path | None, paths: Sequence[str] = ()) -> Path:
     """The taxonomy that a command works on; a usage error where there is none.
 

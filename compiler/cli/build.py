@@ -1,139 +1,194 @@
-"""The commands that go on from a checked taxonomy: `plan`, `compile`, `show`."""
+"""The command `compile`: a taxonomy becomes a two-phase curriculum."""
 
 import asyncio
 import os
-from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compiler.cli.base import (
-    BUILD,
-    AtOption,
-    TaxonomyOption,
-    finish,
-    home,
-    print_table,
-    taxonomy_folder,
-)
-from compiler.codes import E703, F605, M303
-from compiler.diagnostics import Report, Span, clean, counted
+from compiler.cli.asking import Asked, JudgeOption, TeacherOption, prepare_asked
+from compiler.cli.base import BUILD, AtOption, TaxonomyOption, finish, taxonomy_folder
+from compiler.codes import R408
+from compiler.diagnostics import Report, counted
+from compiler.resources import home
 
 if TYPE_CHECKING:
-    from compiler.curriculum import TeacherSpec
+    from compiler.cluster import Cluster
+    from compiler.cost import Ran, Timed
     from compiler.driver import Program
-    from compiler.expand import Outcome, Tally
-    from compiler.teacher import Teacher
+    from compiler.emit import Product
+    from compiler.expand import Engine, Outcome
+    from compiler.journal import Journal
 
-TeacherOption = Annotated[
-    str | None,
+EngineOption = Annotated[
+    str,
     typer.Option(
-        "--teacher",
-        metavar="NAME",
-        help="extractive, scripted:FILE, or http://HOST:PORT/v1[#MODEL]; else curriculum.yaml's.",
+        "--engine", metavar="local|ray", help="One process, or the workers of a Ray cluster."
+    ),
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="A running cluster, such as `auto`; else Ray is started on this machine.",
         show_default=False,
     ),
 ]
-
-
-def plan(
-    taxonomy: TaxonomyOption = None, teacher: TeacherOption = None, at: AtOption = None
-) -> None:
-    """Say what a compile would ask, leaf by leaf."""
-    from compiler.journal import Journal
-    from compiler.plan import plan as make_plan
-
-    root, report = taxonomy_folder(taxonomy), Report()
-    program, spec = _prepare(root, teacher, at, report)
-    if program is None or spec is None:
-        finish(report, "human", root)
-        return
-    model = named_teacher(spec, root, report)
-    if model is None:
-        finish(report, "human", root)
-        return
-    if not model.model:
-        asyncio.run(_connect(model))
-    with Journal(home() / "journal.sqlite") as journal:
-        made = make_plan(program.units, program.pipelines, model, journal)
-    names = [
-        "chunks",
-        "units",
-        "samples",
-        "calls",
-        "prompt_tokens",
-        "completion_tokens",
-        "journaled",
-    ]
-    rows = [[line.leaf, *(f"{getattr(line, n):,}" for n in names)] for line in made.lines]
-    rows.append(["all leaves", *(f"{made.total(n):,}" for n in names)])
-    if not model.model:
-        rows = [[*row[:-1], "?"] for row in rows]
-    print_table(
-        ["leaf", "chunks", "units", "samples", "calls", "prompt tok.", "reply tok.", "journaled"],
-        rows,
-    )
-    dial = program.curriculum.samples_per_leaf
-    typer.echo(
-        f"\n`samples_per_leaf: {dial}` asks for {dial} samples of each leaf; a unit is one call\n"
-        "for several of them, and each is then judged. Tokens are estimates without a\n"
-        "tokenizer, and a ceiling: what a judge turns down is asked no further. `journaled`\n"
-        "counts the units whose first question is answered already.\n"
-        f"teacher: {model.model or f'{spec.urls[0][0]}, which did not say what it serves'}"
-    )
-    finish(report, "human", root)
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Ray's workers; by default one for a CPU.",
+        show_default=False,
+    ),
+]
+GpusOption = Annotated[
+    float,
+    typer.Option(
+        "--worker-gpus",
+        metavar="N",
+        min=0,
+        help="GPUs of each of Ray's workers.",
+        show_default=False,
+    ),
+]
+UNPARSABLE = 0.1
 
 
 def compile(
     taxonomy: TaxonomyOption = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The build folder.")] = BUILD,
     teacher: TeacherOption = None,
+    judge: JudgeOption = None,
     at: AtOption = None,
+    engine: EngineOption = "local",
+    ray_address: AddressOption = "",
+    workers: WorkersOption = 0,
+    worker_gpus: GpusOption = 0.0,
 ) -> None:
     """Compile a taxonomy into a two-phase curriculum."""
+    cluster = _cluster(engine, ray_address, workers, worker_gpus)
     root, report = taxonomy_folder(taxonomy), Report()
-    _compile(root, out, teacher, at, report)
+    program, asked = prepare_asked(root, teacher, judge, at, report)
+    if program and asked:
+        _compile(program, asked, cluster, out, report)
     finish(report, "human", root)
 
 
-def _compile(root: Path, out: Path, teacher: str | None, at: str | None, report: Report) -> None:
+def _compile(
+    program: "Program", asked: Asked, cluster: "Cluster | None", out: Path, report: Report
+) -> None:
     """Compiles and prints the books; what stopped it is then in `report`."""
+    from compiler.cli import costs
+    from compiler.cost import Timed, write_run
     from compiler.emit import emit
+    from compiler.journal import Journal
     from compiler.teacher.extractive import NOTICE
 
-    program, spec = _prepare(root, teacher, at, report)
-    if program is None or spec is None:
-        return
-    asked = named_teacher(spec, root, report)
-    judging = program.curriculum.judge
-    judge = asked if judging in (None, spec) else named_teacher(judging, root, report)
-    if asked is None or judge is None:
-        return
     _test_writable(out)
-    try:
-        product, tally = asyncio.run(_expand(program, asked, judge, report))
-    except KeyboardInterrupt:
-        typer.echo(
-            "stopped; every answer so far is in the journal: run the same command again", err=True
-        )
-        raise typer.Exit(130) from None
-    if product is None:
-        return
-    manifest = emit(product, out)
+    with Journal(home() / "journal.sqlite") as journal:
+        engine = Timed(_engine(asked, journal, cluster))
+        try:
+            product, made = asyncio.run(_expand(program, engine, report))
+        except KeyboardInterrupt:
+            typer.echo(
+                "stopped; every answer so far is in the journal: run the same command again",
+                err=True,
+            )
+            raise typer.Exit(130) from None
+        if product is None:
+            return
+        manifest = emit(product, out)
+        ran = _ran(program, asked, engine, made, journal)
+    write_run(ran, out)
+    tally = ran.tally
     typer.echo(
         f"asked {counted(tally.asked, 'question')}; "
         f"{counted(tally.journaled, 'answer')} came from the journal"
     )
-    if tally.prompt_tokens or tally.completion_tokens:
-        typer.echo(
-            f"tokens of what was asked: {tally.prompt_tokens:,} of prompts, "
-            f"{tally.completion_tokens:,} of replies"
-        )
-    if asked.model.startswith("extractive"):
+    if not asked.by_rule:
+        costs.print_run(ran)
+        _report_unparsable(ran, report)
+    if ran.teacher.startswith("extractive"):
         typer.echo(f"note: {NOTICE}")
-    _print_books(manifest)
+    costs.print_books(manifest)
     typer.echo(f"written to {out}")
+
+
+def _cluster(engine: str, address: str, workers: int, gpus: float) -> "Cluster | None":
+    """Where the workers are; None where this process does it all."""
+    if engine == "local":
+        return None
+    if engine != "ray":
+        raise typer.BadParameter(f"`{engine}` is neither local nor ray", param_hint="--engine")
+    if find_spec("ray") is None:
+        hint = "install it: `pip install 'trivium[ray]'`"
+        raise typer.BadParameter(f"Ray is not installed; {hint}", param_hint="--engine")
+    from compiler.cluster import Cluster
+
+    return Cluster(address, workers, gpus)
+
+
+def _engine(asked: Asked, journal: "Journal", cluster: "Cluster | None") -> "Engine":
+    """Where the expansion runs."""
+    if cluster is None:
+        from compiler.expand import Local
+
+        return Local(asked.teacher, asked.judge, journal)
+    from compiler.cluster import Spread, Teachers
+
+    for spec in (asked.spec, asked.judge_spec):
+        if spec.kind in ("batch", "run-batch"):
+            raise typer.BadParameter(
+                f"a teacher of kind `{spec.kind}` works in one process", param_hint="--engine"
+            )
+    teachers = Teachers(asked.spec, asked.judge_spec, asked.folder)
+    return Spread(cluster, teachers, home() / "journal.sqlite")
+
+
+def _ran(program: "Program", asked: Asked, engine: "Timed", made: int, journal: "Journal") -> "Ran":
+    """What the run took; its rate is noted for later plans."""
+    from compiler.cli import costs
+    from compiler.cost import Ran, pair
+    from compiler.plan import plan as make_plan
+
+    tally = engine.tally
+    scale, _ = (
+        costs.scale(program, asked.spec, asked.folder, engine.teacher)
+        if tally.prompt_tokens
+        else ({}, 0)
+    )
+    planned = make_plan(program.units, program.pipelines, asked.teacher, None, asked.judge, scale)
+    if tally.asked and not asked.by_rule:
+        journal.note_run(
+            pair(engine.teacher, engine.judge),
+            tally.asked,
+            tally.prompt_tokens,
+            tally.completion_tokens,
+            engine.seconds,
+        )
+    retries = sum(getattr(who, "retried", 0) for who in {asked.teacher, asked.judge})
+    told = asked.told(planned, left=False)
+    return Ran(engine.teacher, engine.judge, tally, made, engine.seconds, retries, planned, told)
+
+
+def _report_unparsable(ran: "Ran", report: Report) -> None:
+    from compiler.cost import unread
+
+    bad, total = unread(ran.tally)
+    if bad > UNPARSABLE * total:
+        report.add(
+            R408,
+            f"{bad:,} of {total:,} replies could not be read at first, "
+            f"{bad - ran.tally.repaired:,} not when asked again either",
+            hint="take a larger model, or an endpoint that has structured output; `drops.jsonl` "
+            "holds the texts (D501)",
+        )
 
 
 def _test_writable(out: Path) -> None:
@@ -147,117 +202,20 @@ def _test_writable(out: Path) -> None:
         raise PermissionError(f"`{place}` cannot be written to")
 
 
-async def _connect(teacher: "Teacher") -> None:
-    """Lets an endpoint name the model that it serves; it may be away."""
-    await teacher.open()
-    await teacher.close()
-
-
 async def _expand(
-    program: "Program", teacher: "Teacher", judge: "Teacher", report: Report
-) -> "tuple[Any, Tally]":
+    program: "Program", engine: "Engine", report: Report
+) -> "tuple[Product | None, int]":
+    """The product, and how many samples the teacher wrote for it."""
     from compiler.driver import expand
-    from compiler.expand import Local
-    from compiler.journal import Journal
     from compiler.progress import Progress
 
-    with (
-        Journal(home() / "journal.sqlite") as journal,
-        Progress("unit", len(program.units)) as progress,
-    ):
-        made = 0
+    made = 0
+    with Progress("unit", len(program.units)) as progress:
 
         def step(outcome: "Outcome") -> None:
             nonlocal made
             made += len(outcome.samples)
             progress.step(f"{made:,} samples")
 
-        engine = Local(teacher, judge, journal)
-        return await expand(program, engine, report, step), engine.tally
-
-
-def _prepare(
-    root: Path, teacher: str | None, at: str | None, report: Report
-) -> "tuple[Program | None, TeacherSpec | None]":
-    from compiler.curriculum import TeacherSpec
-    from compiler.driver import prepare
-    from compiler.source import open_source
-
-    try:
-        named = TeacherSpec.named(teacher) if teacher else None
-        source = open_source(root, at)
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong)) from wrong
-    program = prepare(source, home() / "documents", report)
-    return program, named or (program.curriculum.teacher if program else None)
-
-
-def named_teacher(spec: "TeacherSpec", root: Path, report: Report) -> "Teacher | None":
-    """The teacher; a script's path counts from the current folder, then from the taxonomy."""
-    from compiler.teacher.make import make_teacher
-
-    here = Path() if spec.file and Path(spec.file).is_file() else root
-    try:
-        return make_teacher(spec, here, lambda text: typer.echo(text, err=True))
-    except (OSError, TypeError, ValueError) as wrong:
-        report.add(M303, f"the script `{spec.file}` cannot be read: {wrong}", Span(spec.file))
-        return None
-
-
-def _print_books(manifest: Mapping[str, Any]) -> None:
-    from compiler.codes import CATALOGUE
-
-    rows = []
-    for account in manifest["passes"]:
-        reasons = [f"{n} {CATALOGUE[code].name} ({code})" for code, n in account["dropped"].items()]
-        rows.append(
-            [
-                account["name"],
-                f"{account['in']:,}",
-                f"{account['kept']:,}",
-                ", ".join(reasons) or "none",
-            ]
-        )
-    print_table(["pass", "in", "kept", "dropped"], rows, left=(0, 3))
-    books = {account["name"]: account for account in manifest["passes"]}
-    human = books["sift"]["in"] - books["expand"]["kept"]
-    typer.echo(f"sift takes what expand kept and {counted(human, 'human seed example')}")
-    skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
-    for leaf in skipped:
-        code = CATALOGUE[leaf["skipped"]]
-        typer.echo(clean(f"skipped {leaf['leaf']}: {code}"))
-    files = manifest["files"]
-    replay = files["phase2.jsonl"].get("replay", 0)
-    typer.echo(
-        f"phase 1: {counted(files['phase1.jsonl']['count'], 'sample')}; "
-        f"phase 2: {files['phase2.jsonl']['count']:,}, of which {replay:,} replay; "
-        f"kept aside: {files['validation.jsonl']['count']:,}; "
-        f"held out: {counted(files['heldout.jsonl']['count'], 'question')}"
-    )
-
-
-def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="A sample's id, or its first digits.")],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The build folder.")] = BUILD,
-) -> None:
-    """Tell the whole story of one sample."""
-    from compiler.journal import Journal
-    from compiler.story import find, tell
-
-    report = Report()
-    if not (data / "manifest.json").is_file():
-        report.add(F605, f"`{data}` holds no finished build", hint="run `trivium compile` first")
-        finish(report, "human", data)
-    try:
-        found = find(data, id)
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="ID") from wrong
-    if found is None:
-        report.add(
-            E703, f"no sample's id begins with `{id}`", hint=f"ids are in {data}/samples.jsonl"
-        )
-        finish(report, "human", data)
-        return
-    with Journal(home() / "journal.sqlite") as journal:
-        for line in tell(*found, journal).splitlines():
-            typer.echo(clean(line))
+        product = await expand(program, engine, report, step, home())
+    return product, made

@@ -11,12 +11,12 @@ from compiler.cli.base import (
     AtOption,
     FormatOption,
     TaxonomyOption,
-    home,
     known_form,
     put,
     rendered,
 )
 from compiler.diagnostics import Report
+from compiler.resources import home
 from compiler.source import Settled
 
 
@@ -110,7 +110,6 @@ def check(
 def _summary(wanted: Wanted, report: Report) -> str:
     """The Markdown for a pull request: also what the leaves without an error would add."""
     from compiler.driver import prepare
-    from compiler.journal import Journal
     from compiler.plan import plan
     from compiler.summary import additions, preview, summarise
     from compiler.teacher.extractive import Extractive
@@ -120,8 +119,7 @@ def _summary(wanted: Wanted, report: Report) -> str:
     program = prepare(source, home() / "documents", Report(), files) if files else None
     if program is None:
         return summarise(report)
-    with Journal(home() / "journal.sqlite") as journal:
-        made = plan(program.units, program.pipelines, Extractive(), journal)
+    made = plan(program.units, program.pipelines, Extractive(), None)
     return summarise(report, additions(program, made, files), preview(program, files))
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compiler.cli.asking import TeacherOption, named_teacher
 from compiler.cli.base import (
     AtOption,
     TaxonomyOption,
     console,
     finish,
-    home,
     taxonomy_folder,
 )
-from compiler.cli.build import TeacherOption, named_teacher
 from compiler.codes import T111
 from compiler.diagnostics import Report, Span, clean, counted
+from compiler.resources import home
 
 if TYPE_CHECKING:
     from compiler.driver import Program
@@ -125,7 +125,9 @@ def _overview(program: "Program", teacher: "Teacher") -> Iterator[_Line]:
         line = plan(program.units, program.pipelines, teacher, journal).lines[0]
     pipeline = program.pipelines[line.pipeline]
     chunks = f"{counted(line.chunks, 'chunk')} of its document, " if line.chunks else ""
-    known = f"; {line.journaled} first answers are in the journal" if line.journaled else ""
+    known = (
+        f"; {counted(line.journaled, 'answer')} of them in the journal" if line.journaled else ""
+    )
     yield _HEAD, line.leaf
     yield "", f"pipeline {pipeline.name}: {pipeline.about}"
     yield (

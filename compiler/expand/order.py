@@ -31,7 +31,6 @@ def issue_order(units: Sequence[Unit], window: int) -> list[int]:
 
 def _length(unit: Unit) -> int:
     """About how many characters the teacher will write: as many as the seeds have."""
-    examples = unit.columns["examples"]
-    assert isinstance(examples, Sequence)
-    texts = [len(text) for example in examples for text in example.values()]
-    return unit.want * sum(texts) // max(1, len(examples))
+    seeds = unit.shown
+    characters = sum(len(s.context) + len(s.question) + len(s.answer) for s in seeds)
+    return unit.want * characters // max(1, len(seeds))

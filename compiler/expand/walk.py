@@ -37,12 +37,14 @@ class Store(Protocol):
 class Tally:
     """What a run cost: requests sent, answers found in the journal, tokens of what was sent.
 
-    `cached_tokens` are those of the prompts that the teacher's prefix cache held; `unparsed` counts
-    replies without a single record, `repaired` those that a second question mended.
+    `joined` counts questions that were in flight already. `cached_tokens` are those of the prompts
+    that the teacher's prefix cache held; `unparsed` counts replies without a single record,
+    `repaired` those that a second question mended.
     """
 
     asked: int = 0
     journaled: int = 0
+    joined: int = 0
     failed: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -251,10 +253,11 @@ class Expander:
             if isinstance(again, Failure):
                 self.tally.failed += 1
                 return _Heard(keys, [], [], {}, again)
+            keys = (*keys, key)
             better, _ = parse_reply(again, request)
             if better:
                 self.tally.repaired += 1
-                keys, reply, records, broken = (*keys, key), again, better, []
+                reply, records, broken = again, better, []
         return _Heard(keys, records, broken, odds_of(reply, request), None)
 
     async def _ask(self, teacher: Teacher, request: Request) -> tuple[Reply | Failure, str]:
@@ -266,7 +269,9 @@ class Expander:
         if found is not None:
             self.tally.journaled += 1
             return found, key
-        if key not in self._asking:
+        if key in self._asking:
+            self.tally.joined += 1
+        else:
             self._asking[key] = asyncio.create_task(self._send(teacher, request, key))
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
         self._waiting += 1

@@ -74,6 +74,10 @@ class Teacher(Protocol):
         """Whether it answers from columns, not from prose; such an answer is always the same."""
 
     @property
+    def extra(self) -> Mapping[str, object]:
+        """What it adds to the body of every request: an answer depends on it too."""
+
+    @property
     def in_flight(self) -> int:
         """How many requests it can use at once; it keeps those above its limit waiting itself."""
 

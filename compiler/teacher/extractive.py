@@ -33,6 +33,7 @@ class Extractive:
 
     in_flight = 16
     by_rule = True
+    extra: Mapping[str, object] = {}
 
     def __init__(self) -> None:
         self.model = f"extractive@{_version()}"
@@ -50,7 +51,10 @@ class Extractive:
         names = {field.name for field in request.writes}
         columns = request.columns
         if all(field.choices for field in request.writes):
-            return _tagged([{f.name: _judge(f, columns) for f in request.writes}])
+            verdicts = {f.name: _judge(f, columns) for f in request.writes}
+            if request.form == "choice":
+                return Reply("".join(verdicts.values()))
+            return _tagged([verdicts])
         if names == {"question", "answer"} and "document" in columns:
             return _tagged(_ask_document(columns, request.index))
         if names == {"context"} and "seed" in columns:

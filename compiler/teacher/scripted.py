@@ -5,7 +5,7 @@ Each line names a stage and, optionally, a text that the prompt must contain; th
 fits answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Scripted:
 
     in_flight = 8
     by_rule = True
+    extra: Mapping[str, object] = {}
 
     def __init__(self, lines: Sequence[Line], name: str = "scripted") -> None:
         self.lines = tuple(lines)
@@ -67,7 +68,11 @@ def lines_of(items: object) -> tuple[Line, ...]:
     """
     if not isinstance(items, list):
         raise ValueError("a script is a list of lines, each with `stage:` and `text:`")
-    return tuple(Line(**item) for item in items)
+    lines = tuple(Line(**item) for item in items)
+    for line in lines:
+        if not isinstance(line.text, str):
+            raise ValueError(f"`text: {line.text}` is no text in YAML: put it in quotes")
+    return lines
 
 
 def read_script(path: Path) -> tuple[Line, ...]:

@@ -28,6 +28,7 @@ from training.data import read_json
 from training.machine import write_text
 from training.recipe import BASE, CONTROL
 from training.report import plots
+from training.report.asked import asked
 from training.run import EVALUATION, RUN
 
 PAGE = Path(__file__).parent
@@ -126,6 +127,7 @@ def _content(build: Path, student: Path | None) -> Json:
         "leaf_count": len({answer["leaf"] for answer in evaluation.get("answers", ())}),
         "plotted": PLOTTED,
         "panels": plots.panels(run, logs),
+        "asked": asked(build),
         "passes": manifest["passes"],
         "told": _TOLD,
         "widest": max((p["in"] for p in manifest["passes"]), default=0),

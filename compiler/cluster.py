@@ -1,0 +1,277 @@
+"""Units go to the workers of a Ray cluster; their outcomes come back.
+
+A file of its own because Ray is wanted only beyond one machine. Each worker is an actor of Ray Data
+with an event loop and its own connection to the teacher. Replies go at once to the journal, through
+an actor beside the driver, so a worker that dies takes no more with it than what was in flight, and
+the next one goes on from the journal. Keys and outcomes are those of one process.
+"""
+
+import asyncio
+import logging
+import os
+import pickle
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compiler.curriculum import TeacherSpec
+from compiler.expand import Drop, Expander, Outcome, Sample, Tally
+from compiler.expand.order import issue_order
+from compiler.journal import Journal
+from compiler.lower import Unit
+from compiler.pipeline import Pipeline
+from compiler.teacher import Failure, Reply, Teacher
+from compiler.teacher.make import make_teacher
+
+GROUP = 32
+_BLOCKS_PER_WORKER = 4
+_MOST_AT_ONCE = 1000
+
+_Handle = Any  # of an actor, or of one of its methods
+_Answer = Any
+
+# What became of a unit: its number, samples, drops, count of records, and failure.
+_Parts = tuple[int, tuple[Sample, ...], tuple[Drop, ...], int, Failure | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where the workers are.
+
+    `address` is that of a running cluster, "" starts one on this machine; `workers` of 0 takes one
+    for each CPU; `gpus` is how many each worker has for a vLLM of its own.
+    """
+
+    address: str = ""
+    workers: int = 0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Teachers:
+    """Who is asked; `folder` is where a script's path counts from."""
+
+    teacher: TeacherSpec
+    judge: TeacherSpec
+    folder: Path
+
+    def made(self) -> tuple[Teacher, Teacher]:
+        """The two, not connected; one and the same where they are alike."""
+        teacher = make_teacher(self.teacher, self.folder, lambda text: None)
+        if self.judge == self.teacher:
+            return teacher, teacher
+        return teacher, make_teacher(self.judge, self.folder, lambda text: None)
+
+
+class Spread:
+    """The engine of many processes."""
+
+    def __init__(self, cluster: Cluster, teachers: Teachers, journal: Path) -> None:
+        self.tally = Tally()
+        self.teacher = self.judge = ""
+        self._cluster = cluster
+        self._teachers = teachers
+        self._journal = journal.resolve()
+
+    async def open(self) -> Failure | None:
+        """Asks each endpoint what it serves, and joins or starts the cluster."""
+        teacher, judge = self._teachers.made()
+        for who, spec in {teacher: self._teachers.teacher, judge: self._teachers.judge}.items():
+            if spec.kind == "openai":
+                failure = await who.open()
+                await who.close()
+                if failure:
+                    return failure
+        self.teacher, self.judge = teacher.model, judge.model
+        self._teachers = replace(
+            self._teachers,
+            teacher=_of_model(self._teachers.teacher, teacher.model),
+            judge=_of_model(self._teachers.judge, judge.model),
+        )
+        await asyncio.to_thread(_join, self._cluster.address)
+        return None
+
+    async def run(
+        self, units: Sequence[Unit], pipelines: Mapping[str, Pipeline]
+    ) -> AsyncGenerator[Outcome]:
+        """An Outcome for each unit, as its group of units is finished."""
+        rows = await asyncio.to_thread(self._start, units, pipelines)
+        while row := await asyncio.to_thread(next, rows, None):
+            tally, group = pickle.loads(row["made"])
+            self.tally.add(tally)
+            for number, samples, drops, records, failure in group:
+                yield Outcome(number, units[number], samples, drops, records, failure)
+
+    def _start(
+        self, units: Sequence[Unit], pipelines: Mapping[str, Pipeline]
+    ) -> Iterator[dict[str, Any]]:
+        import ray
+        from ray.data import ActorPoolStrategy, from_items
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        keeper = (
+            ray.remote(_Keeper)
+            .options(num_cpus=0, scheduling_strategy=here, max_restarts=-1, max_task_retries=-1)
+            .remote(str(self._journal))
+        )
+        workers = self._cluster.workers or max(1, round(_cpus()))
+        order = issue_order(units, 0)
+        groups = [order[at : at + GROUP] for at in range(0, len(order), GROUP)]
+        items = [{"units": pickle.dumps([(n, units[n]) for n in group])} for group in groups]
+        keys = {
+            name: os.environ[name]
+            for spec in (self._teachers.teacher, self._teachers.judge)
+            if (name := spec.key_env) in os.environ
+        }
+        walked = from_items(
+            items, override_num_blocks=min(len(items), workers * _BLOCKS_PER_WORKER)
+        ).map(
+            _Walker,  # type: ignore[arg-type]  # Ray Data takes a class whose calls are coroutines
+            fn_constructor_args=(self._teachers, dict(pipelines), keeper, keys),
+            compute=ActorPoolStrategy(size=workers, max_concurrent_calls_per_actor=2),
+            num_cpus=1,
+            num_gpus=self._cluster.gpus or None,
+        )
+        return iter(walked.iter_rows())
+
+    async def close(self) -> None:
+        import ray
+
+        await asyncio.to_thread(ray.shutdown)
+
+
+def _of_model(spec: TeacherSpec, model: str) -> TeacherSpec:
+    """The same endpoint with the model that it serves, so that no worker has to ask."""
+    return replace(spec, model=model) if spec.kind == "openai" else spec
+
+
+def _cpus() -> float:
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources.get("CPU", 1.0)
+
+
+def _join(address: str) -> None:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ core writes to the terminal
+    import ray
+    from ray.data import DataContext
+
+    where = {"address": address} if address else {"include_dashboard": False}
+    ray.init(**where, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    DataContext.get_current().enable_progress_bars = False
+
+
+class _Keeper:
+    """The actor beside the driver: the only process that opens the journal."""
+
+    def __init__(self, path: str) -> None:
+        self._journal = Journal(Path(path))
+
+    def find(self, keys: Sequence[str]) -> list[Reply | Failure | None]:
+        found = self._journal.get_many(keys)
+        return [found.get(key) for key in keys]
+
+    async def keep(
+        self, items: Sequence[tuple[str, str, Reply | Failure]]
+    ) -> list[Reply | Failure]:
+        return [await self._journal.keep(*item) for item in items]
+
+
+class _Bundle:
+    """Gathers the calls of one loop into few calls of an actor: each costs a millisecond."""
+
+    def __init__(self, method: _Handle) -> None:
+        self._method = method
+        self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def ask(self, item: object) -> _Answer:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        return await answer
+
+    async def _send(self) -> None:
+        while self._waiting:
+            bundle, self._waiting = (
+                self._waiting[:_MOST_AT_ONCE],
+                self._waiting[_MOST_AT_ONCE:],
+            )
+            try:
+                answers = await self._method.remote([item for item, _ in bundle])
+            except Exception as wrong:  # each caller has to know
+                for _, waiting in bundle:
+                    with suppress(asyncio.InvalidStateError):
+                        waiting.set_exception(wrong)
+                continue
+            for (_, waiting), answer in zip(bundle, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)
+        self._sending = None
+
+
+class _Distant:
+    """The journal as a worker sees it."""
+
+    def __init__(self, keeper: _Handle) -> None:
+        self._finds = _Bundle(keeper.find)
+        self._keeps = _Bundle(keeper.keep)
+
+    async def find(self, key: str) -> Reply | Failure | None:
+        found: Reply | Failure | None = await self._finds.ask(key)
+        return found
+
+    async def keep(self, key: str, model: str, reply: Reply | Failure) -> Reply | Failure:
+        kept: Reply | Failure = await self._keeps.ask((key, model, reply))
+        return kept
+
+
+class _Walker:
+    """One worker: groups of units go in, what became of them comes out."""
+
+    def __init__(
+        self,
+        teachers: Teachers,
+        pipelines: Mapping[str, Pipeline],
+        keeper: _Handle,
+        keys: Mapping[str, str],
+    ) -> None:
+        os.environ.update(keys)
+        self._teacher, self._judge = teachers.made()
+        self._pipelines = pipelines
+        self._keeper = keeper
+        self._store: _Distant | None = None
+        self._opening: asyncio.Task[Failure | None] | None = None
+
+    async def __call__(self, row: Mapping[str, bytes]) -> dict[str, bytes]:
+        numbers, units = zip(*pickle.loads(row["units"]), strict=True)
+        failure = await self._open()
+        if failure:
+            parts: list[_Parts] = [(number, (), (), 0, failure) for number in numbers]
+            return {"made": pickle.dumps((Tally(), parts))}
+        assert self._store is not None
+        expander = Expander(self._teacher, self._judge, self._store)
+        parts = [
+            (numbers[o.number], o.samples, o.drops, o.records, o.failure)
+            async for o in expander.run(units, self._pipelines, range(len(units)))
+        ]
+        return {"made": pickle.dumps((expander.tally, parts))}
+
+    async def _open(self) -> Failure | None:
+        """Connects once, however many groups come at the same time."""
+        if self._opening is None:
+            self._store = _Distant(self._keeper)
+            self._opening = asyncio.create_task(self._connect())
+        return await self._opening
+
+    async def _connect(self) -> Failure | None:
+        for who in dict.fromkeys((self._teacher, self._judge)):
+            if failure := await who.open():
+                return failure
+        return None

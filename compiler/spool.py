@@ -1,0 +1,160 @@
+"""Outcomes go in as their units are finished; samples and drops come out in the order of the build.
+
+A file of its own because a build is larger than memory: texts wait on disk, and what is kept here
+of each is two numbers. The disk file has no name, so nothing of it is left when the process ends,
+however it ends.
+"""
+
+import json
+import sys
+import tempfile
+import weakref
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from compiler.codes import CATALOGUE, Code
+from compiler.expand import Drop, Origin, Outcome, Sample
+from compiler.prompt import Message
+
+T = TypeVar("T")
+_FIRST, _LAST = -1, 2**62  # before and after the numbers of all units
+
+
+class Spool(Generic[T]):
+    """Values on disk, each put under a number: they come out sorted by it, and those of one number
+    as they were put in. A value is read again whenever it is asked for.
+    """
+
+    def __init__(self, read: Callable[[list[Any]], T], folder: Path | None = None) -> None:
+        """`read` makes a value of its fields as JSON has them. The file lies in `folder`."""
+        self._read = read
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with this object
+        self._numbers = array("q")
+        self._starts = array("q", [0])
+        weakref.finalize(self, self._file.close)
+
+    def put(self, number: int, value: T) -> None:
+        """Takes a value; others may have the same number."""
+        text = json.dumps(value, default=_fields, ensure_ascii=False, separators=(",", ":"))
+        data = text.encode("utf-8", "surrogatepass")
+        self._file.seek(self._starts[-1])
+        self._file.write(data)
+        self._numbers.append(number)
+        self._starts.append(self._starts[-1] + len(data))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, place: int) -> T:
+        """The value that was put in as the `place`-th, from 0."""
+        start = self._starts[place]
+        self._file.seek(start)
+        data = self._file.read(self._starts[place + 1] - start)
+        return self._read(json.loads(data.decode("utf-8", "surrogatepass")))
+
+    def places(self) -> list[int]:
+        """The places of all values, as `spool[place]` takes them, in the order of their numbers."""
+        return sorted(range(len(self)), key=self._numbers.__getitem__)
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self.__getitem__, self.places())
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A sample that stays, without its text, which is at `place` in the spool."""
+
+    place: int
+    id: str
+    branch: str
+    leaf: str
+    human: bool
+
+
+@dataclass(slots=True)
+class Silence:
+    """Requests of one leaf that had no answer, for one reason; `detail` is that of the first unit,
+    whose number it is.
+    """
+
+    count: int
+    number: int
+    detail: str
+
+
+class Outcomes:
+    """What became of the units so far: texts on disk, counts here.
+
+    `answered` counts units, `records` what they began. `failed`, `dropped` and, of the sift,
+    `sifted` count by code. `silent` holds the requests without an answer by leaf and code;
+    `failing` are the leaves of units without any.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.samples = Spool(_sample, folder)
+        self.drops = Spool(_drop, folder)
+        self.answered = self.records = 0
+        self.failed: Counter[Code] = Counter()
+        self.dropped: Counter[Code] = Counter()
+        self.sifted: Counter[Code] = Counter()
+        self.silent: dict[tuple[str, Code], Silence] = {}
+        self.failing: set[str] = set()
+
+    def put(self, outcome: Outcome) -> None:
+        """Takes the outcome of one unit, in any order."""
+        number, leaf = outcome.number, outcome.unit.leaf.path
+        self.records += outcome.records
+        if outcome.failure:
+            self.failed[outcome.failure.code] += 1
+            self.failing.add(leaf)
+            self._count_silence(leaf, number, outcome.failure.code, outcome.failure.detail)
+        else:
+            self.answered += 1
+        for sample in outcome.samples:
+            self.samples.put(number, sample)
+        for drop in outcome.drops:
+            self.dropped[drop.code] += 1
+            self.drops.put(number, drop)
+            if drop.code.id.startswith("R"):
+                self._count_silence(leaf, number, drop.code, drop.detail)
+
+    def put_seed(self, sample: Sample) -> None:
+        """Takes a human's sample, which comes before all others."""
+        self.samples.put(_FIRST, sample)
+
+    def put_drop(self, drop: Drop) -> None:
+        """Takes what the sift drops, which comes after all others."""
+        self.sifted[drop.code] += 1
+        self.drops.put(_LAST, drop)
+
+    def _count_silence(self, leaf: str, number: int, code: Code, detail: str) -> None:
+        known = self.silent.setdefault((leaf, code), Silence(0, number, detail))
+        known.count += 1
+        if number < known.number:
+            known.number, known.detail = number, detail
+
+
+_FIELDS = {kind: [f.name for f in fields(kind)] for kind in (Sample, Message, Origin, Drop)}
+
+
+def _fields(value: Any) -> object:  # noqa: ANN401 - JSON asks for whatever it does not know
+    """What JSON has for a code, and for a value of several fields."""
+    if isinstance(value, Code):
+        return value.id
+    return [getattr(value, name) for name in _FIELDS[type(value)]]
+
+
+def _sample(parts: list[Any]) -> Sample:
+    id, messages, branch, leaf, origin, *rest = parts
+    said = tuple(Message(*message) for message in messages)
+    known: list[Any] = [tuple(part) if isinstance(part, list) else part for part in origin]
+    return Sample(id, said, sys.intern(branch), sys.intern(leaf), Origin(*known), *rest)
+
+
+def _drop(parts: list[Any]) -> Drop:
+    code, detail, leaf, stage, text, replies = parts
+    return Drop(CATALOGUE[code], detail, sys.intern(leaf), stage, text, tuple(replies))
