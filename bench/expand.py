@@ -175,7 +175,7 @@ def throughput(goals, scratch, rounds):
         ("50 ms, 2% take 1 s", 1, {"straggle": "0.02:1"}),
         ("50 ms, three stages", 3, {}),
     ):
-        folder = make_taxonomy(scratch / name.replace(" ", ""), 40, 50, stages)
+        folder = make_taxonomy(scratch / name.replace(" ", ""), 400, 5, stages)
         home = scratch / f"home-{name}"
         home.mkdir()
         bodies = bodies_of(folder, home) * stages
@@ -199,7 +199,7 @@ def throughput(goals, scratch, rounds):
 
 
 def slow_server(goals, scratch, rounds):
-    folder = make_taxonomy(scratch / "slow", 20, 50)
+    folder = make_taxonomy(scratch / "slow", 200, 5)
     home = scratch / "home-slow"
     home.mkdir()
     bodies = bodies_of(folder, home)

@@ -104,7 +104,7 @@ def main():
     rounds = said.parse_args().rounds
     with tempfile.TemporaryDirectory() as top, running(latency=0.05, slots=64) as server:
         scratch = Path(top)
-        folder = make_taxonomy(scratch / "taxonomy", 40, 50)
+        folder = make_taxonomy(scratch / "taxonomy", 400, 5)
         home = scratch / "home"
         home.mkdir()
         bodies = bodies_of(folder, home)

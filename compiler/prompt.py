@@ -8,7 +8,7 @@ close or open one of its tags. A template's blocks `system` and `user` are the r
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import jinja2
 from jinja2 import meta, nodes
@@ -75,7 +75,9 @@ def compile_template(name: str, text: str, answers: Iterable[str] = ()) -> Templ
     """
     reads = _reads(ENVIRONMENT.parse(text))
     tags = frozenset((*_TAG_NAME.findall(text), *answers))
-    return Template(name, ENVIRONMENT.from_string(text), reads, tags)
+    compiled = ENVIRONMENT.from_string(text)
+    compiled.globals = dict(compiled.globals)  # a chain of mappings is gone through at every render
+    return Template(name, compiled, reads, tags)
 
 
 def compile_condition(text: str) -> Template:
@@ -103,16 +105,20 @@ def fence(value: object, tags: frozenset[str]) -> object:
     and mappings are gone through.
     """
     if isinstance(value, str):
-        text = _CHAT.sub("⟦", _tags(tags).sub("‹", value))
-        at = max(text.rfind(bracket) for bracket in BRACKETS)
-        return (
-            f"{text[:at]}‹{text[at + 1 :]}" if at >= 0 and _begins(text[at + 1 :], tags) else text
-        )
+        return _fenced(value, tags)
     if isinstance(value, Mapping):
         return {key: fence(item, tags) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [fence(item, tags) for item in value]
     return value
+
+
+@lru_cache(maxsize=4096)
+def _fenced(value: str, tags: frozenset[str]) -> str:
+    """One text; a unit's documents and examples are in many prompts."""
+    text = _CHAT.sub("⟦", _tags(tags).sub("‹", value))
+    at = max(map(text.rfind, BRACKETS))
+    return f"{text[:at]}‹{text[at + 1 :]}" if at >= 0 and _begins(text[at + 1 :], tags) else text
 
 
 @cache
@@ -141,9 +147,14 @@ def render(template: Template, columns: Mapping[str, object]) -> tuple[Message, 
 
 def render_text(template: Template, columns: Mapping[str, object]) -> str:
     """The text of a template that is not a prompt: one message of a sample."""
-    return template.compiled.render(columns).strip()
+    return _rendered(template, columns).strip()
 
 
 def holds(condition: Template, columns: Mapping[str, object]) -> bool:
     """Whether a condition made by `compile_condition` is true of these columns."""
-    return condition.compiled.render(columns) == "yes"
+    return _rendered(condition, columns) == "yes"
+
+
+def _rendered(template: Template, columns: Mapping[str, object]) -> str:
+    read = {name: columns[name] for name in template.reads if name in columns}
+    return template.compiled.render(read)

@@ -352,7 +352,7 @@ def test_plan_against_actual_is_within_a_tenth_on_the_mock(at_home, mock):
     assert all(near(planned, actual) for planned, actual in rows.values()), rows
     run = json.loads((at_home / "build" / "run.json").read_text())
     assert [(r["planned"], r["actual"]) for r in run["plan"]] == list(rows.values())
-    assert run["asked"] + run["journaled"] == rows["calls"][1]
+    assert run["asked"] + run["journaled"] + run["joined"] == rows["calls"][1]
     assert run["prompt_tokens"] == rows["prompt tokens"][1]
     spent = (run["prompt_tokens"] * 2 + run["completion_tokens"] * 10) / 1e6
     assert near(float(money[1]), spent, 0.2)

@@ -16,6 +16,8 @@ from compiler.teacher import Failure
 
 Score = str | int | float
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -92,7 +94,7 @@ class Outcome:
 
 def sample_id(messages: Sequence[Message]) -> str:
     """The id of a sample: 16 hex digits of a hash of its messages."""
-    text = json.dumps([message.as_json() for message in messages], ensure_ascii=False)
+    text = _encode([message.as_json() for message in messages])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

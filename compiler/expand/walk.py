@@ -8,7 +8,7 @@ answers first.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Protocol
 
 from compiler.codes import D501, P208
 from compiler.expand.order import issue_order
@@ -105,7 +105,7 @@ class Expander:
         self.judge = judge
         self.store = store
         self.tally = Tally()
-        self._asking: dict[str, asyncio.Task[Reply | Failure]] = {}
+        self._asking: dict[str, asyncio.Future[Reply | Failure]] = {}
         self._walking = self._waiting = 0
         self._settling: asyncio.TimerHandle | None = None
 
@@ -147,10 +147,9 @@ class Expander:
         finally:
             if self._settling:
                 self._settling.cancel()
-            left: list[asyncio.Task[Any]] = [*open_, *self._asking.values()]
-            for one in left:
-                one.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            for task in open_:
+                task.cancel()
+            await asyncio.gather(*open_, return_exceptions=True)
 
     def _window(self) -> int:
         return 2 * max(self.teacher.in_flight, self.judge.in_flight)
@@ -269,26 +268,33 @@ class Expander:
         if found is not None:
             self.tally.journaled += 1
             return found, key
-        if key in self._asking:
-            self.tally.joined += 1
-        else:
-            self._asking[key] = asyncio.create_task(self._send(teacher, request, key))
-            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
         self._waiting += 1
         self._settle()
         try:
-            return await asyncio.shield(self._asking[key]), key
+            if asking := self._asking.get(key):
+                self.tally.joined += 1
+                return await asyncio.shield(asking), key
+            return await self._send(teacher, request, key), key
         finally:
             self._waiting -= 1
 
     async def _send(self, teacher: Teacher, request: Request, key: str) -> Reply | Failure:
-        reply = await teacher.ask(request)
-        self.tally.asked += 1
-        if isinstance(reply, Reply):
-            self.tally.prompt_tokens += reply.prompt_tokens
-            self.tally.cached_tokens += reply.cached
-            self.tally.completion_tokens += reply.completion_tokens
-        return await self.store.keep(key, teacher.model, reply)
+        """The teacher's answer, for all who ask the same meanwhile."""
+        asking: asyncio.Future[Reply | Failure] = asyncio.get_running_loop().create_future()
+        self._asking[key] = asking
+        try:
+            reply = await teacher.ask(request)
+            self.tally.asked += 1
+            if isinstance(reply, Reply):
+                self.tally.prompt_tokens += reply.prompt_tokens
+                self.tally.cached_tokens += reply.cached
+                self.tally.completion_tokens += reply.completion_tokens
+            reply = await self.store.keep(key, teacher.model, reply)
+            asking.set_result(reply)
+        finally:
+            asking.cancel()  # has no effect on one that has its result
+            del self._asking[key]
+        return reply
 
     def _settle(self) -> None:
         """Tells the teachers soon, if by then every open draft still waits for one of them."""

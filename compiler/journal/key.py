@@ -9,6 +9,8 @@ import json
 
 from compiler.teacher import Request, Teacher
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
 
 def key_of(teacher: Teacher, request: Request) -> str:
     """The journal's key: 32 hex digits of a hash of all that the answer depends on."""
@@ -26,5 +28,4 @@ def key_of(teacher: Teacher, request: Request) -> str:
     if teacher.by_rule:
         names = [field.name for field in request.writes]
         content |= {"stage": request.stage, "writes": names, "columns": dict(request.columns)}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_encode(content).encode()).hexdigest()[:32]
