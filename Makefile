@@ -18,5 +18,7 @@ docs: install
 bench: install
 	.venv/bin/python bench/client.py
 	.venv/bin/python bench/check.py
+	.venv/bin/python bench/expand.py
+	.venv/bin/python bench/size.py
 clean:
 	rm -rf .venv out docs/codes.md docs/pipelines.md

@@ -1,10 +1,12 @@
 """A reply goes in under its key; it comes out again, in this process and in every later one.
 
-A pass of its own because it is the only state of a build. SQLite with a write-ahead log: each reply
-is stored at once, so a process that is killed loses only what was in flight, and several processes
-may use one journal. The first reply of a key stays, so that all of them make the same build.
+A pass of its own because it is the only state of a build. SQLite with a write-ahead log: a reply is
+stored within milliseconds, so a process that is killed loses only what was in flight, and several
+processes may use one journal. The first reply of a key stays, so that all of them make the same
+build.
 """
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -17,13 +19,14 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from compiler.codes import R404
-from compiler.journal.table import fault, open_tables
+from compiler.journal.table import JournalError, fault, open_tables
 from compiler.teacher import Failure, Reply
 
 WAIT = 60.0
 _REPLY = "text, finish, prompt_tokens, completion_tokens, cached, odds, seconds"
 _PUT = f"insert or ignore into replies (key, model, created, {_REPLY}) values (?{', ?' * 9})"
 _AT_ONCE = 500
+_GATHERED = 0.005  # seconds
 _RUNS_OF_A_RATE = 5
 T = TypeVar("T")
 
@@ -78,6 +81,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._base = open_tables(path, WAIT)
+        self._came: list[tuple[Kept, asyncio.Future[bool]]] = []
+        self._storing: asyncio.Task[None] | None = None
 
     def __enter__(self) -> "Journal":
         return self
@@ -88,7 +93,11 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._base.close()
+        try:
+            if self._came:  # a run was stopped before they were stored
+                self._put_all([kept for kept, _ in self._came])
+        finally:
+            self._base.close()
 
     def get(self, key: str) -> Reply | Failure | None:
         """What was answered; a Failure where a teacher by rule said that it cannot (R404)."""
@@ -111,9 +120,41 @@ class Journal:
     async def keep(self, key: str, model: str, reply: Reply | Failure) -> Reply | Failure:
         """`put`, for the expansion; returns the reply that counts: the first that was stored."""
         sound = _sound(reply)
-        if self.put(key, model, sound) or not _is_kept(reply):
+        if not _is_kept(reply):
             return sound
-        return self.get(key) or sound
+        stored = asyncio.get_running_loop().create_future()
+        self._came.append((Kept(key, model, int(time.time()), sound), stored))
+        if self._storing is None:
+            self._storing = asyncio.create_task(self._store())
+        return sound if await stored else self.get(key) or sound
+
+    async def _store(self) -> None:
+        """Stores what came, a few milliseconds' worth at once, while the loop goes on."""
+        while self._came:
+            await asyncio.sleep(_GATHERED)
+            some = list(self._came)
+            try:
+                are_new = await asyncio.to_thread(self._put_all, [kept for kept, _ in some])
+            except JournalError as wrong:
+                self._came = self._came[len(some) :]
+                for _, stored in some:
+                    if not stored.done():
+                        stored.set_exception(wrong)
+                continue
+            self._came = self._came[len(some) :]
+            for _, stored in some:
+                if not stored.done():
+                    stored.set_result(are_new)
+        self._storing = None
+
+    def _put_all(self, many: Sequence[Kept]) -> bool:
+        """Stores replies in one transaction; whether all of them are new."""
+        with self._together():
+            rows = [_values(kept) for kept in many]
+            try:
+                return self._base.executemany(_PUT, rows).rowcount == len(rows)
+            except sqlite3.Error as wrong:
+                raise fault(self._path, wrong) from wrong
 
     def put(self, key: str, model: str, reply: Reply | Failure) -> bool:
         """Stores a reply at once, and says whether it is new: the first of a key stays.

@@ -92,7 +92,7 @@ def open_tables(path: Path, wait: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     base: sqlite3.Connection | None = None
     try:
-        base = sqlite3.connect(path, isolation_level=None, timeout=wait)
+        base = sqlite3.connect(path, isolation_level=None, timeout=wait, check_same_thread=False)
         if _version(base) != VERSION:
             _make(base, path)
         _log_ahead(base, time.monotonic() + wait)

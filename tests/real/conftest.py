@@ -5,12 +5,11 @@ import os
 import random
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from compiler.resources import TAXONOMY
 from tests.conftest import SEED
+from tests.small import save_small_model
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
 VLLM = os.environ.get("TRIVIUM_VLLM_PYTHON", "")
@@ -38,30 +37,8 @@ def vllm_python():
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory):
     """The folder of a Llama of 4 million random weights, with a tokenizer and a chat template."""
-    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
-
-    from training.student import make_tokenizer
-
     folder = tmp_path_factory.mktemp("model") / "small"
-    texts = [path.read_text("utf-8") for path in sorted(TAXONOMY.rglob("*.md"))]
-    tokenizer = make_tokenizer(SimpleNamespace(texts=lambda: texts), 4000)
-    set_seed(random.Random(os.environ[SEED]).randrange(2**32))
-    size = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=256,
-        intermediate_size=768,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaForCausalLM(size).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_small_model(folder, random.Random(os.environ[SEED]).randrange(2**32))
 
 
 @pytest.fixture(scope="session")
