@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import pickle
+import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,16 +20,19 @@ from typing import Any
 from compiler.curriculum import TeacherSpec
 from compiler.expand import Drop, Expander, Outcome, Sample, Tally
 from compiler.expand.order import issue_order
-from compiler.journal import Journal
+from compiler.journal import Journal, JournalError
 from compiler.lower import Unit
 from compiler.pipeline import Pipeline
 from compiler.teacher import Failure, Reply, Teacher
+from compiler.teacher.flags import placed
 from compiler.teacher.make import make_teacher
 
 GROUP = 32
 _BLOCKS_PER_WORKER = 4
 _MOST_AT_ONCE = 1000
+_AGAIN = 5.0  # seconds
 
+_VLLM = "TRIVIUM_VLLM_PYTHON"
 _Handle = Any  # of an actor, or of one of its methods
 _Answer = Any
 
@@ -72,7 +76,10 @@ class Spread:
         self.tally = Tally()
         self.teacher = self.judge = ""
         self._cluster = cluster
-        self._teachers = teachers
+        folder = teachers.folder.resolve()
+        self._teachers = Teachers(
+            _placed(teachers.teacher, folder), _placed(teachers.judge, folder), folder
+        )
         self._journal = journal.resolve()
 
     async def open(self) -> Failure | None:
@@ -98,7 +105,7 @@ class Spread:
     ) -> AsyncGenerator[Outcome]:
         """An Outcome for each unit, as its group of units is finished."""
         rows = await asyncio.to_thread(self._start, units, pipelines)
-        while row := await asyncio.to_thread(next, rows, None):
+        while row := await asyncio.to_thread(_next, rows):
             tally, group = pickle.loads(row["made"])
             self.tally.add(tally)
             for number, samples, drops, records, failure in group:
@@ -118,19 +125,21 @@ class Spread:
             .remote(str(self._journal))
         )
         workers = self._cluster.workers or max(1, round(_cpus()))
+        shared = replace(
+            self._teachers,
+            teacher=_shared(self._teachers.teacher, workers),
+            judge=_shared(self._teachers.judge, workers),
+        )
         order = issue_order(units, 0)
         groups = [order[at : at + GROUP] for at in range(0, len(order), GROUP)]
         items = [{"units": pickle.dumps([(n, units[n]) for n in group])} for group in groups]
-        keys = {
-            name: os.environ[name]
-            for spec in (self._teachers.teacher, self._teachers.judge)
-            if (name := spec.key_env) in os.environ
-        }
+        named = (self._teachers.teacher.key_env, self._teachers.judge.key_env, _VLLM)
+        keys = {name: os.environ[name] for name in named if name in os.environ}
         walked = from_items(
             items, override_num_blocks=min(len(items), workers * _BLOCKS_PER_WORKER)
         ).map(
             _Walker,  # type: ignore[arg-type]  # Ray Data takes a class whose calls are coroutines
-            fn_constructor_args=(self._teachers, dict(pipelines), keeper, keys),
+            fn_constructor_args=(shared, dict(pipelines), keeper, keys),
             compute=ActorPoolStrategy(size=workers, max_concurrent_calls_per_actor=2),
             num_cpus=1,
             num_gpus=self._cluster.gpus or None,
@@ -143,9 +152,37 @@ class Spread:
         await asyncio.to_thread(ray.shutdown)
 
 
+def _next(rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    """The next of the rows; what the journal says of a full disk is said here too."""
+    try:
+        return next(rows, None)
+    except Exception as wrong:
+        cause: BaseException | None = wrong
+        while cause and not isinstance(cause, JournalError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        raise cause or wrong from wrong
+
+
+def _placed(spec: TeacherSpec, folder: Path) -> TeacherSpec:
+    """The same vLLM, its model's folder found from any worker's folder."""
+    return placed(spec, folder) if spec.kind == "vllm" else spec
+
+
 def _of_model(spec: TeacherSpec, model: str) -> TeacherSpec:
     """The same endpoint with the model that it serves, so that no worker has to ask."""
     return replace(spec, model=model) if spec.kind == "openai" else spec
+
+
+def _shared(spec: TeacherSpec, workers: int) -> TeacherSpec:
+    """A worker's part of what a provider allows; of a vLLM of its own it has all."""
+    if spec.kind != "openai":
+        return spec
+    return replace(
+        spec,
+        in_flight=max(1, spec.in_flight // workers),
+        requests_per_minute=spec.requests_per_minute / workers,
+        tokens_per_minute=spec.tokens_per_minute / workers,
+    )
 
 
 def _cpus() -> float:
@@ -179,7 +216,7 @@ class _Keeper:
     async def keep(
         self, items: Sequence[tuple[str, str, Reply | Failure]]
     ) -> list[Reply | Failure]:
-        return [await self._journal.keep(*item) for item in items]
+        return list(await asyncio.gather(*(self._journal.keep(*item) for item in items)))
 
 
 class _Bundle:
@@ -244,34 +281,48 @@ class _Walker:
     ) -> None:
         os.environ.update(keys)
         self._teacher, self._judge = teachers.made()
+        self._patience = teachers.teacher.deadline
         self._pipelines = pipelines
         self._keeper = keeper
-        self._store: _Distant | None = None
+        self._expander: Expander | None = None
         self._opening: asyncio.Task[Failure | None] | None = None
+        self._retried = 0
 
     async def __call__(self, row: Mapping[str, bytes]) -> dict[str, bytes]:
         numbers, units = zip(*pickle.loads(row["units"]), strict=True)
-        failure = await self._open()
-        if failure:
+        if failure := await self._open():
             parts: list[_Parts] = [(number, (), (), 0, failure) for number in numbers]
             return {"made": pickle.dumps((Tally(), parts))}
-        assert self._store is not None
-        expander = Expander(self._teacher, self._judge, self._store)
+        assert self._expander is not None
         parts = [
             (numbers[o.number], o.samples, o.drops, o.records, o.failure)
-            async for o in expander.run(units, self._pipelines, range(len(units)))
+            async for o in self._expander.run(units, self._pipelines, range(len(units)))
         ]
-        return {"made": pickle.dumps((expander.tally, parts))}
+        return {"made": pickle.dumps((self._since(), parts))}
+
+    def _since(self) -> Tally:
+        """What was asked since this was said last; groups are walked side by side."""
+        assert self._expander is not None
+        tally, self._expander.tally = self._expander.tally, Tally()
+        retried = sum(getattr(who, "retried", 0) for who in {self._teacher, self._judge})
+        tally.retried, self._retried = retried - self._retried, retried
+        return tally
 
     async def _open(self) -> Failure | None:
-        """Connects once, however many groups come at the same time."""
+        """Connects once, however many groups come at the same time; a server that is away may come
+        back.
+        """
         if self._opening is None:
-            self._store = _Distant(self._keeper)
             self._opening = asyncio.create_task(self._connect())
         return await self._opening
 
     async def _connect(self) -> Failure | None:
+        until = time.monotonic() + self._patience
         for who in dict.fromkeys((self._teacher, self._judge)):
-            if failure := await who.open():
-                return failure
+            while failure := await who.open():
+                if time.monotonic() > until:
+                    return failure
+                await who.close()
+                await asyncio.sleep(_AGAIN)
+        self._expander = Expander(self._teacher, self._judge, _Distant(self._keeper))
         return None

@@ -88,7 +88,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run asked and made; `seconds` of wall time, `retries` tries beside the first ones.
+    """What a run asked and made; `seconds` of wall time.
 
     `told` is the share of the plan of those who count tokens: a teacher by rule has none.
     """
@@ -98,7 +98,6 @@ class Ran:
     tally: Tally
     samples: int
     seconds: float
-    retries: int
     plan: Plan
     told: Load
 
@@ -128,7 +127,6 @@ class Ran:
             "judge": self.judge,
             **asdict(tally),
             "samples": self.samples,
-            "retries": self.retries,
             "seconds": round(self.seconds, 3),
             "requests_per_second": round(tally.asked / self.seconds, 3) if self.seconds else 0.0,
             "tokens_per_second": round(tally.completion_tokens / self.seconds, 3)

@@ -8,6 +8,7 @@ manifest is a finished build.
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections import Counter
@@ -66,9 +67,9 @@ class Product:
 def emit(product: Product, out: Path) -> Json:
     """Writes the build folder and returns its manifest."""
     out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob(f"{_DRAFT}*"):  # by a run that was killed
+    for left in filter(_is_left, out.glob(f"{_DRAFT}*")):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=out) as name:
+    with tempfile.TemporaryDirectory(prefix=f"{_DRAFT}{os.getpid()}-", dir=out) as name:
         draft = Path(name)
         manifest = _manifest(product, _write(product, draft))
         (draft / "README.md").write_bytes(card(manifest).encode())
@@ -84,6 +85,12 @@ def _publish(draft: Path, out: Path) -> None:
     (out / last.name).unlink(missing_ok=True)
     for file in (*(f for f in sorted(draft.iterdir()) if f != last), last):
         file.replace(out / file.name)
+
+
+def _is_left(draft: Path) -> bool:
+    """Whether nobody writes this draft any more; its name holds the number of the process."""
+    number = draft.name.removeprefix(_DRAFT).partition("-")[0]
+    return not number.isdigit() or not Path(f"/proc/{number}").exists()
 
 
 def _write(product: Product, folder: Path) -> dict[str, Json]:

@@ -148,8 +148,11 @@ _FENCE = re.compile(r"[\s\[\],]*(?:`{3}\w*)?[\s\[\],]*")
 
 
 def _texts(one: Mapping[str, object], names: set[str]) -> dict[str, str]:
+    """The fields' values as texts; half of a surrogate pair is valid JSON, but no Unicode text."""
     return {
-        name: inner.strip() if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+        name: (inner.strip() if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False))
+        .encode("utf-8", "replace")
+        .decode()
         for name, inner in one.items()
         if name in names
     }

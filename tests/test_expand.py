@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from compiler.journal import Journal, key_of
 from compiler.leaf import make_leaf
 from compiler.lower import lower
 from compiler.pipeline import folders, load
+from compiler.prompt import compile_template
 from compiler.source import SourceFile
 from compiler.teacher import Failure, Reply, Request
 from compiler.tree import parse
@@ -254,3 +256,46 @@ def test_what_is_added_to_a_body_is_part_of_the_key():
     other.extra = {"chat_template_kwargs": {"enable_thinking": False}}
     request = Request((), PIPELINE.generates[0].sampling)
     assert key_of(plain, request) == key_of(Fake(), request) != key_of(other, request)
+
+
+def test_a_text_that_fails_for_one_record_is_its_drop_and_no_more(monkeypatch):
+    say = PIPELINE.stages[-1]
+    odd = compile_template("user", "{{ question.split(' ')[4] }}")
+    stages = (*PIPELINE.stages[:-1], replace(say, messages=(("user", odd), say.messages[1])))
+
+    class Short(Fake):
+        async def ask(self, request):
+            reply = await super().ask(request)
+            is_first = request.stage == "questions" and request.columns["seed"] == first
+            return Reply("<question>Why?</question>") if is_first else reply
+
+    first = units()[0].columns["seed"]
+
+    async def run():
+        expander = Expander(teacher := Short(), teacher, Journal(Path(":memory:")))
+        pipelines = {PIPELINE.name: replace(PIPELINE, stages=stages)}
+        return [o async for o in expander.run(units(), pipelines)]
+
+    outcomes = asyncio.run(run())
+    codes = {d.code.id for o in outcomes for d in o.drops}
+    assert (codes, len(outcomes)) == ({"P208"}, len(units()))
+    assert sum(len(o.samples) for o in outcomes) > 0
+
+
+def test_what_cannot_be_stored_is_said_to_who_waits_and_to_nobody_else(tmp_path, monkeypatch):
+    async def run(journal):
+        put = journal._put_all
+
+        def failing(many):
+            if any(kept.key == "bad" for kept in many):
+                raise MemoryError("no room")
+            return put(many)
+
+        monkeypatch.setattr(journal, "_put_all", failing)
+        with pytest.raises(MemoryError):
+            await asyncio.wait_for(journal.keep("bad", "m", Reply("x")), 5)
+        return await asyncio.wait_for(journal.keep("good", "m", Reply("y")), 5)
+
+    with Journal(tmp_path / "j") as journal:
+        assert asyncio.run(run(journal)) == Reply("y")
+        assert journal.count() == 1

@@ -793,3 +793,20 @@ def test_tls_files_count_from_the_folder(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         make_teacher(spec, tmp_path, print)
     make_teacher(replace(spec, tls=Tls(verify=False)), tmp_path, print)
+
+
+@pytest.mark.parametrize("code, most", [(429, 12), (500, 12)])
+def test_two_endpoints_that_send_away_are_not_stormed(code, most, monkeypatch):
+    """A request waits between its tries once all have failed it, as it does with one endpoint."""
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.5)
+
+    async def run():
+        async with (
+            Server(status(code)) as a,
+            Server(status(code)) as b,
+            teacher_of(a, b, deadline=1.5, model="m") as teacher,
+        ):
+            await teacher.ask(REQUEST)
+            return len(a.got) + len(b.got)
+
+    assert 2 <= asyncio.run(run()) <= most

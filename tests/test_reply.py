@@ -405,3 +405,9 @@ def test_a_teacher_by_rule_is_asked_once(tmp_path):
     with Journal(tmp_path / "journal.sqlite") as journal:
         ((outcome,), tally) = expanded(teacher, journal)
     assert (len(outcome.samples), tally.unparsed, len(teacher.asked)) == (0, 0, 3)
+
+
+def test_half_of_a_letter_in_json_is_no_reason_to_stop():
+    text = '{"question": "Why \\ud83d so?", "answer": "a"}'
+    ((record,), broken) = parse_reply(Reply(text), PAIR, False, "json")
+    assert (record["question"], broken) == ("Why ? so?", [])

@@ -123,6 +123,8 @@ def _compile(
 def _cluster(engine: str, address: str, workers: int, gpus: float) -> "Cluster | None":
     """Where the workers are; None where this process does it all."""
     if engine == "local":
+        if address or workers or gpus:
+            raise typer.BadParameter("Ray's options go with `--engine ray`", param_hint="--engine")
         return None
     if engine != "ray":
         raise typer.BadParameter(f"`{engine}` is neither local nor ray", param_hint="--engine")
@@ -172,9 +174,8 @@ def _ran(program: "Program", asked: Asked, engine: "Timed", made: int, journal: 
             tally.completion_tokens,
             engine.seconds,
         )
-    retries = sum(getattr(who, "retried", 0) for who in {asked.teacher, asked.judge})
     told = asked.told(planned, left=False)
-    return Ran(engine.teacher, engine.judge, tally, made, engine.seconds, retries, planned, told)
+    return Ran(engine.teacher, engine.judge, tally, made, engine.seconds, planned, told)
 
 
 def _report_unparsable(ran: "Ran", report: Report) -> None:

@@ -133,7 +133,7 @@ def print_run(ran: "Ran") -> None:
         typer.echo(
             f"{duration(ran.seconds)} of asking: {tally.asked / ran.seconds:,.1f} requests and "
             f"{tally.completion_tokens / ran.seconds:,.0f} reply tokens a second, "
-            f"{ran.retries:,} sent again, {cached:.0%} of the prompt tokens from its cache"
+            f"{ran.tally.retried:,} sent again, {cached:.0%} of the prompt tokens from its cache"
         )
 
 

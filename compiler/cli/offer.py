@@ -8,7 +8,6 @@ whoever named a teacher is not asked about others.
 import asyncio
 import re
 import socket
-from contextlib import suppress
 
 from compiler.progress import say
 from compiler.source import SETTINGS_NAME, Source
@@ -25,13 +24,9 @@ def offer(source: Source) -> None:
         return
     from compiler.teacher.found import endpoints
 
-    async def look() -> list[tuple[str, str, tuple[str, ...]]]:
-        return await asyncio.wait_for(endpoints(), _SECONDS)
-
-    with suppress(TimeoutError):
-        for url, server, models in asyncio.run(look()):
-            model = f"#{models[0]}" if models else ""
-            say(f"{server} answers on this machine; to ask it: --teacher {url}{model}")
+    for url, server, models in asyncio.run(endpoints(_SECONDS)):
+        model = f"#{models[0]}" if models else ""
+        say(f"{server} answers on this machine; to ask it: --teacher {url}{model}")
 
 
 def _names_teacher(source: Source) -> bool:

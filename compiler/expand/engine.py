@@ -65,6 +65,7 @@ class Local:
         async with aclosing(self._expander.run(units, pipelines)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
+        self.tally.retried = sum(getattr(who, "retried", 0) for who in self._teachers)
 
     async def close(self) -> None:
         for who in self._teachers:

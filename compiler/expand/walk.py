@@ -39,7 +39,7 @@ class Tally:
 
     `joined` counts questions that were in flight already. `cached_tokens` are those of the prompts
     that the teacher's prefix cache held; `unparsed` counts replies without a single record,
-    `repaired` those that a second question mended.
+    `repaired` those that a second question mended. `retried` counts tries beside the first ones.
     """
 
     asked: int = 0
@@ -51,6 +51,7 @@ class Tally:
     completion_tokens: int = 0
     unparsed: int = 0
     repaired: int = 0
+    retried: int = 0
 
     def add(self, other: "Tally") -> None:
         """Adds what another run cost."""
@@ -152,7 +153,7 @@ class Expander:
             await asyncio.gather(*open_, return_exceptions=True)
 
     def _window(self) -> int:
-        return 2 * max(self.teacher.in_flight, self.judge.in_flight)
+        return 2 * max(1, self.teacher.in_flight, self.judge.in_flight)
 
     async def _unit(self, number: int, trip: _Trip) -> Outcome:
         draft = _Draft(dict(trip.unit.columns), {}, ())
@@ -168,7 +169,14 @@ class Expander:
             for at in range(place, len(trip.pipeline.stages)):
                 stage = trip.pipeline.stages[at]
                 if isinstance(stage, Say):
-                    end.samples.append(self._say(trip, stage, draft))
+                    try:
+                        end.samples.append(self._say(trip, stage, draft))
+                    except TEMPLATE_FAULTS as wrong:
+                        question = str(draft.columns.get("question", ""))
+                        leaf = trip.unit.leaf.path
+                        end.drops.append(
+                            Drop(P208, str(wrong), leaf, "say", question, draft.replies)
+                        )
                     break
                 if isinstance(stage, Keep):
                     drop = self._verdict(trip.unit, stage, draft)
@@ -264,26 +272,32 @@ class Expander:
         again.
         """
         key = key_of(teacher, request)
-        found = await self.store.find(key)
-        if found is not None:
-            self.tally.journaled += 1
-            return found, key
-        self._waiting += 1
-        self._settle()
-        try:
-            if asking := self._asking.get(key):
-                self.tally.joined += 1
+        if asking := self._asking.get(key):
+            self.tally.joined += 1
+            self._waiting += 1
+            self._settle()
+            try:
                 return await asyncio.shield(asking), key
-            return await self._send(teacher, request, key), key
-        finally:
-            self._waiting -= 1
+            finally:
+                self._waiting -= 1
+        return await self._send(teacher, request, key), key
 
     async def _send(self, teacher: Teacher, request: Request, key: str) -> Reply | Failure:
-        """The teacher's answer, for all who ask the same meanwhile."""
+        """The answer in store, or the teacher's, for all who ask the same meanwhile."""
         asking: asyncio.Future[Reply | Failure] = asyncio.get_running_loop().create_future()
         self._asking[key] = asking
         try:
-            reply = await teacher.ask(request)
+            found = await self.store.find(key)
+            if found is not None:
+                self.tally.journaled += 1
+                asking.set_result(found)
+                return found
+            self._waiting += 1
+            self._settle()
+            try:
+                reply = await teacher.ask(request)
+            finally:
+                self._waiting -= 1
             self.tally.asked += 1
             if isinstance(reply, Reply):
                 self.tally.prompt_tokens += reply.prompt_tokens

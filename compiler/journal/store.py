@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from compiler.codes import R404
-from compiler.journal.table import JournalError, fault, open_tables
+from compiler.journal.table import fault, open_tables
 from compiler.teacher import Failure, Reply
 
 WAIT = 60.0
@@ -130,22 +130,25 @@ class Journal:
 
     async def _store(self) -> None:
         """Stores what came, a few milliseconds' worth at once, while the loop goes on."""
-        while self._came:
-            await asyncio.sleep(_GATHERED)
-            some = list(self._came)
-            try:
-                are_new = await asyncio.to_thread(self._put_all, [kept for kept, _ in some])
-            except JournalError as wrong:
+        try:
+            while self._came:
+                await asyncio.sleep(_GATHERED)
+                some = list(self._came)
+                are_new: bool | Exception
+                try:
+                    are_new = await asyncio.to_thread(self._put_all, [kept for kept, _ in some])
+                except Exception as wrong:  # those who wait have to know of any
+                    are_new = wrong
                 self._came = self._came[len(some) :]
                 for _, stored in some:
-                    if not stored.done():
-                        stored.set_exception(wrong)
-                continue
-            self._came = self._came[len(some) :]
-            for _, stored in some:
-                if not stored.done():
-                    stored.set_result(are_new)
-        self._storing = None
+                    if stored.done():
+                        continue
+                    if isinstance(are_new, Exception):
+                        stored.set_exception(are_new)
+                    else:
+                        stored.set_result(are_new)
+        finally:
+            self._storing = None
 
     def _put_all(self, many: Sequence[Kept]) -> bool:
         """Stores replies in one transaction; whether all of them are new."""

@@ -8,7 +8,7 @@ wait.
 import asyncio
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
@@ -122,10 +122,10 @@ class Desk:
         since = asker.since if asker.sent else max(asker.since, self.heard)
         return since + self._deadline - time.monotonic()
 
-    def elsewhere(self, endpoint: Endpoint) -> bool:
-        """Whether another endpoint has a free slot."""
+    def elsewhere(self, urls: Collection[str]) -> bool:
+        """Whether an endpoint beside these has a free slot."""
         now = time.monotonic()
-        return any(other.pace.wait(now) == 0 for other in self.endpoints if other is not endpoint)
+        return any(one.pace.wait(now) == 0 for one in self.endpoints if one.url not in urls)
 
     def serve(self) -> None:
         """Gives out what is free; to be called when anything has changed."""

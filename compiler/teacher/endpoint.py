@@ -106,7 +106,9 @@ class Endpoint:
         if isinstance(answer, Again | Failure):
             return answer
         listed = answer.get("data") if isinstance(answer, Mapping) else None
-        found = [one for one in listed if isinstance(one, Mapping)] if listed else []
+        found = (
+            [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+        )
         names = tuple(one["id"] for one in found if isinstance(one.get("id"), str))
         if not names:
             return Failure(R403, f"`{self.url}/models` lists no model; name one with `#MODEL`")

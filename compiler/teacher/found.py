@@ -16,12 +16,12 @@ TIMEOUT = 1.0
 _SPEC = TeacherSpec("openai", timeout=TIMEOUT)
 
 
-async def endpoints() -> list[tuple[str, str, tuple[str, ...]]]:
+async def endpoints(seconds: float = TIMEOUT) -> list[tuple[str, str, tuple[str, ...]]]:
     """The base URL, the server's name and the models of each endpoint that answers on loopback
-    within a second. All are asked at once, and no API key is sent.
+    within so many seconds. All are asked at once, and no API key is sent.
     """
     urls = [f"http://127.0.0.1:{port}/v1" for _, port in PLACES]
-    served = await asyncio.gather(*(_served(url) for url in urls))
+    served = await asyncio.gather(*(_served(url, seconds) for url in urls))
     return [
         (url, name, told.models)
         for url, (name, _), told in zip(urls, PLACES, served, strict=True)
@@ -29,11 +29,13 @@ async def endpoints() -> list[tuple[str, str, tuple[str, ...]]]:
     ]
 
 
-async def _served(url: str) -> Served | None:
+async def _served(url: str, seconds: float) -> Served | None:
     endpoint = Endpoint(url, 1.0, _SPEC, key="")
     endpoint.open()
     try:
-        told = await endpoint.models()
+        told = await asyncio.wait_for(endpoint.models(), seconds)
+    except TimeoutError:
+        return None
     finally:
         await endpoint.close()
     return told if isinstance(told, Served) else None

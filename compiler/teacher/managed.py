@@ -40,6 +40,10 @@ class Managed:
         self._death: asyncio.Task[Failure] | None = None
 
     @property
+    def retried(self) -> int:
+        return getattr(self._client, "retried", 0)
+
+    @property
     def in_flight(self) -> int:
         return self._client.in_flight if self._client else self._spec.in_flight
 

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from compiler.codes import R401, R410
+from compiler.codes import R401, R402, R410
 from compiler.curriculum import TeacherSpec
 from compiler.teacher import Failure, Reply, Request
 from compiler.teacher.budget import Budget
@@ -99,6 +99,8 @@ class OpenAI:
         """Learns what an endpoint tells of itself; R410 where it does not serve the model."""
         endpoint.known = True
         is_vllm = False
+        if isinstance(told, Failure) and told.code is R402 and told.detail.startswith("HTTP 401"):
+            return told
         if isinstance(told, Served):  # many a service lists no models
             if not told.serves(self.model):
                 names = ", ".join(f"`{name}`" for name in told.models[:_SHOWN])
@@ -126,6 +128,7 @@ class OpenAI:
         failure: Failure | None = None
         tries = waits = 0
         failed = time.monotonic()
+        failing: set[str] = set()
         while turn := await self._desk.turn(asker):
             self.retried += failure is not None
             outcome = await self._try(request, asker, turn)
@@ -135,7 +138,9 @@ class OpenAI:
             tries += outcome.fault in (Fault.BROKEN, Fault.LATE)
             if tries >= TRIES:
                 return failure
-            if not outcome.after and not self._desk.elsewhere(turn.endpoint):
+            failing.add(turn.endpoint.url)
+            if not outcome.after and not self._desk.elsewhere(failing):
+                failing.clear()
                 # Where others were answered meanwhile, to wait for long would help nobody.
                 waits = 0 if self._desk.heard > failed else waits + 1
                 failed = time.monotonic()

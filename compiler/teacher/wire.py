@@ -90,7 +90,7 @@ def read(answer: object, seconds: float = 0.0) -> Reply | Failure:
     if not isinstance(choice, dict) or not isinstance(message, dict):
         return Failure(R403, "the answer holds no message")
     finish = choice.get("finish_reason")
-    finish = finish if isinstance(finish, str) else "stop"
+    finish = finish if finish in ("length", "content_filter") else "stop"
     text = _text(message.get("content"))
     if not text:
         refusal = message.get("refusal")
