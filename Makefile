@@ -15,10 +15,9 @@ test-vllm: install .venv/vllm/ready
 	.venv/vllm/bin/pip install --quiet --no-deps --requirement constraints-vllm.txt && touch $@
 docs: install
 	.venv/bin/python docs/build.py
-bench: install
+bench: install .venv/vllm/ready
 	.venv/bin/python bench/client.py
 	.venv/bin/python bench/check.py
 	.venv/bin/python bench/expand.py
-	.venv/bin/python bench/size.py
 clean:
 	rm -rf .venv out docs/codes.md docs/pipelines.md

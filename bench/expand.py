@@ -4,7 +4,8 @@ A server of ours in another process answers (`trivium mock-teacher`). The baseli
 loop that posts the same bodies and does nothing else. Throughput and client CPU are medians of
 interleaved runs, each in a fresh process; only the ratios mean something on another machine. The
 table of what an edit, a kill or a fault asks again counts requests at the server, so it is exact.
-Exit status 1 where a goal is missed. Run it with `python bench/expand.py [--only PART]`.
+The parts `size`, `served` (a real vLLM) and `peers` (other tools) are programs of their own beside
+this one. Exit status 1 where a goal is missed. Run it with `python bench/expand.py [--only PART]`.
 """
 
 import argparse
@@ -310,10 +311,15 @@ def asked_again(goals, scratch):
         cell("one unit always refused: R402", done.stdout.count("error[R402]"), 1)
     for fault in ("429", "429-retry-after", "500"):
         folder, home = begin(f"fault{fault}")
-        with running(latency=0.02, fault=[f"{fault}:0.05"]) as server:
-            compile_(folder, home, server.url)
-            about = f"{asked(server)} requests"
+        faulty = {"latency": 0.02, "fault": [f"{fault}:0.05"]}
+        with running(**faulty) as one, running(**faulty) as other:
+            compile_(folder, home, one.url)
+            about = f"{asked(one)} requests"
             cell(f"5% {fault}: samples", len(samples_of(home)), 200, about)
+            folder, home = begin(f"fault{fault}-two")
+            compile_(folder, home, f"{one.url},{other.url}")
+            about = f"{asked(one)} and {asked(other)} requests"
+            cell(f"5% {fault}, two endpoints: samples", len(samples_of(home)), 200, about)
 
 
 def resumed(goals, scratch):
@@ -329,11 +335,21 @@ def resumed(goals, scratch):
         goals.say("a finished compile again: seconds", seconds, unit=" s")
 
 
+def beside(goals, name):
+    """Runs a comparison that has a file of its own."""
+    print(f"{name}:", flush=True)
+    done = subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")])
+    goals.missed |= done.returncode != 0
+
+
 PARTS = {
     "throughput": lambda goals, scratch, rounds: throughput(goals, scratch, rounds),
     "slow": lambda goals, scratch, rounds: slow_server(goals, scratch, rounds),
     "again": lambda goals, scratch, rounds: asked_again(goals, scratch),
     "resumed": lambda goals, scratch, rounds: resumed(goals, scratch),
+    "size": lambda goals, scratch, rounds: beside(goals, "size"),
+    "served": lambda goals, scratch, rounds: beside(goals, "served"),
+    "peers": lambda goals, scratch, rounds: beside(goals, "peers"),
 }
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from compiler.curriculum import TeacherSpec
 from compiler.expand import Drop, Expander, Outcome, Sample, Tally
 from compiler.expand.order import issue_order
+from compiler.expand.print import print_of
 from compiler.journal import Journal, JournalError
 from compiler.lower import Unit
 from compiler.pipeline import Pipeline
@@ -106,10 +107,10 @@ class Spread:
         """An Outcome for each unit, as its group of units is finished."""
         rows = await asyncio.to_thread(self._start, units, pipelines)
         while row := await asyncio.to_thread(_next, rows):
-            tally, group = pickle.loads(row["made"])
+            tally, group, prints = pickle.loads(row["made"])
             self.tally.add(tally)
-            for number, samples, drops, records, failure in group:
-                yield Outcome(number, units[number], samples, drops, records, failure)
+            for (number, samples, drops, records, failure), made in zip(group, prints, strict=True):
+                yield Outcome(number, units[number], samples, drops, records, failure, made)
 
     def _start(
         self, units: Sequence[Unit], pipelines: Mapping[str, Pipeline]
@@ -135,14 +136,16 @@ class Spread:
         items = [{"units": pickle.dumps([(n, units[n]) for n in group])} for group in groups]
         named = (self._teachers.teacher.key_env, self._teachers.judge.key_env, _VLLM)
         keys = {name: os.environ[name] for name in named if name in os.environ}
-        walked = from_items(
-            items, override_num_blocks=min(len(items), workers * _BLOCKS_PER_WORKER)
-        ).map(
-            _Walker,  # type: ignore[arg-type]  # Ray Data takes a class whose calls are coroutines
-            fn_constructor_args=(shared, dict(pipelines), keeper, keys),
-            compute=ActorPoolStrategy(size=workers, max_concurrent_calls_per_actor=2),
-            num_cpus=1,
-            num_gpus=self._cluster.gpus or None,
+        walked = (
+            from_items(items, override_num_blocks=min(len(items), workers * _BLOCKS_PER_WORKER))
+            .map(
+                _Walker,  # type: ignore[arg-type]  # Ray Data takes a class whose calls are coroutines
+                fn_constructor_args=(shared, dict(pipelines), keeper, keys),
+                compute=ActorPoolStrategy(size=workers, max_concurrent_calls_per_actor=2),
+                num_cpus=0.75,
+                num_gpus=self._cluster.gpus or None,
+            )
+            .map(_printed, num_cpus=0.25)
         )
         return iter(walked.iter_rows())
 
@@ -201,6 +204,13 @@ def _join(address: str) -> None:
     ray.init(**where, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = False
+
+
+def _printed(row: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The stage after the walk: the part of sifting that looks at one sample alone."""
+    tally, group = pickle.loads(row["made"])
+    prints = [tuple(map(print_of, samples)) for _, samples, *_ in group]
+    return {"made": pickle.dumps((tally, group, prints))}
 
 
 class _Keeper:

@@ -238,7 +238,8 @@ def finish(
 def _sift(outcomes: Outcomes, held_out: Sequence[Sample], curriculum: Curriculum) -> Iterator[Kept]:
     """The samples that stay, in the order of the build; the others are put to the drops."""
     samples = outcomes.samples
-    verdicts = sift(samples, held_out, curriculum.sift, curriculum.samples_per_leaf)
+    settings, budget = curriculum.sift, curriculum.samples_per_leaf
+    verdicts = sift(samples, held_out, settings, budget, outcomes.prints())
     for place, verdict in zip(samples.places(), verdicts, strict=True):
         sample = verdict.sample
         human, replies = sample.origin.kind == "seed", sample.origin.replies

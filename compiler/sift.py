@@ -13,12 +13,12 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import chain, pairwise
+from itertools import chain
 
 from compiler.codes import D502, D503, D504, D505, D506, D513, Code
 from compiler.curriculum import SiftSettings
 from compiler.expand import Sample
+from compiler.expand.print import Print, print_of
 from compiler.leaf import words
 
 HEAD = 3
@@ -42,12 +42,15 @@ def sift(
     held_out: Sequence[Sample],
     settings: SiftSettings,
     budget: int,
+    prints: Iterable[Print] | None = None,
 ) -> Iterator[Verdict]:
     """One Verdict per sample, in order; give the human seeds first. `samples` are read twice.
 
     `budget` is the most synthetic samples that one leaf may keep; a human's seeds are not counted.
+    `prints` are those of the samples, where somebody has made them already.
     """
-    known = _Neighbours(_Prints(chain(held_out, samples)), settings.near_duplicate)
+    made = map(print_of, samples) if prints is None else prints
+    known = _Neighbours(_Prints(chain(map(print_of, held_out), made)), settings.near_duplicate)
     for number, sample in enumerate(held_out):
         known.add(number, sample, D506)
     kept: Counter[str] = Counter()
@@ -82,13 +85,12 @@ def jaccard(a: Set[int], b: Set[int]) -> float:
 class _Prints:
     """What is compared of each sample, by its number: 64-bit hashes, flat in memory."""
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    def __init__(self, prints: Iterable[Print]) -> None:
         self._keys = array("Q")
         self._pairs = array("Q")
         self._ends = array("Q", [0])
         self._counts = array("I", bytes(4 * _COUNTERS))
-        for sample in samples:
-            key, pairs = _print(sample)
+        for key, pairs in prints:
             self._keys.append(key)
             self._pairs.extend(pairs)
             self._ends.append(len(self._pairs))
@@ -113,21 +115,6 @@ class _Prints:
         """
         number = len(pairs) - math.ceil(round(similarity * len(pairs), 9)) + 1
         return sorted(pairs, key=lambda pair: (self._counts[pair % _COUNTERS], pair))[:number]
-
-
-def _print(sample: Sample) -> tuple[int, frozenset[int]]:
-    """The key and the word pairs of a sample, marked with its context: the same words about another
-    text differ.
-    """
-    said = words(sample.question)
-    mark = b"%016x" % _hash(" ".join(words(sample.context)))
-    pairs = frozenset(_hash(f"{a} {b}", mark) for a, b in pairwise(["", *said, ""]))
-    return _hash(" ".join(said), mark), pairs
-
-
-def _hash(text: str, mark: bytes = b"") -> int:
-    data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8, salt=mark).digest(), "big")
 
 
 class _Index:

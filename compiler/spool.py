@@ -13,11 +13,13 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from compiler.codes import CATALOGUE, Code
 from compiler.expand import Drop, Origin, Outcome, Sample
+from compiler.expand.print import Print, print_of
 from compiler.prompt import Message
 
 T = TypeVar("T")
@@ -103,6 +105,18 @@ class Outcomes:
         self.sifted: Counter[Code] = Counter()
         self.silent: dict[tuple[str, Code], Silence] = {}
         self.failing: set[str] = set()
+        self._prints: dict[int, bytes] = {}
+
+    def prints(self) -> Iterator[Print]:
+        """The prints of all samples, in the order of the build; those that no engine made are made
+        now.
+        """
+        for place in self.samples.places():
+            if place in self._prints:
+                key, *pairs = array("Q", self._prints.pop(place))
+                yield key, frozenset(pairs)
+            else:
+                yield print_of(self.samples[place])
 
     def put(self, outcome: Outcome) -> None:
         """Takes the outcome of one unit, in any order."""
@@ -114,7 +128,9 @@ class Outcomes:
             self._count_silence(leaf, number, outcome.failure.code, outcome.failure.detail)
         else:
             self.answered += 1
-        for sample in outcome.samples:
+        for sample, made in zip_longest(outcome.samples, outcome.prints):
+            if made:
+                self._prints[len(self.samples)] = array("Q", (made[0], *made[1])).tobytes()
             self.samples.put(number, sample)
         for drop in outcome.drops:
             self.dropped[drop.code] += 1

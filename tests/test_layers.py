@@ -123,6 +123,7 @@ ORDER = (
     "compiler.teacher.counting",
     "compiler.reply",
     "compiler.expand.sample",
+    "compiler.expand.print",
     "compiler.expand.order",
     "compiler.expand.walk",
     "compiler.expand.engine",

@@ -7,6 +7,7 @@ from itertools import pairwise
 import compiler.sift
 from compiler.curriculum import SiftSettings
 from compiler.expand import Origin, Sample, sample_id
+from compiler.expand.print import print_of
 from compiler.leaf import words
 from compiler.prompt import Message
 from compiler.sift import sift
@@ -193,3 +194,13 @@ def test_a_template_of_many_words_costs_few_comparisons(monkeypatch):
     made = [sample(f"What is the meaning of the word w{i} in the text above?") for i in range(2000)]
     assert codes(made, budget=10_000) == [""] * 2000
     assert compared < 3 * len(made)
+
+
+def test_prints_made_elsewhere_give_the_same_verdicts_and_others_would_not():
+    draw = random.Random(int(os.environ[SEED]))
+    made = random_samples(draw, 60)
+    prints = list(map(print_of, made))
+    own = list(sift(made, [], SiftSettings(), 100))
+    assert list(sift(made, [], SiftSettings(), 100, iter(prints))) == own
+    alike = [prints[0]] * len(prints)
+    assert list(sift(made, [], SiftSettings(), 100, iter(alike))) != own

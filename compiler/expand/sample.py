@@ -81,7 +81,8 @@ class Outcome:
     """One unit's result; `failure` where its first request had no answer at all.
 
     `number` is the unit's place in the build. `records` counts what was begun: one for the unit,
-    and each further record of a reply.
+    and each further record of a reply. `prints` are those of the samples, where an engine makes
+    them (`compiler.expand.print`).
     """
 
     number: int
@@ -90,6 +91,7 @@ class Outcome:
     drops: tuple[Drop, ...]
     records: int
     failure: Failure | None = None
+    prints: tuple[tuple[int, frozenset[int]], ...] = ()
 
 
 def sample_id(messages: Sequence[Message]) -> str:
