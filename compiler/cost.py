@@ -103,8 +103,8 @@ class Ran:
 
     @property
     def share_asked(self) -> float:
-        """The share of all answers that the journal did not have."""
-        answers = self.tally.asked + self.tally.journaled
+        """The share of all answers that had to be asked for."""
+        answers = self.tally.asked + self.tally.journaled + self.tally.joined
         return self.tally.asked / answers if answers else 0.0
 
     def rows(self) -> list[tuple[str, int, int]]:
