@@ -6,7 +6,7 @@ install: .venv/ready
 run: install
 	.venv/bin/trivium run --out out
 test: install
-	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/pytest -n 2
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/pytest -n 2 --dist worksteal
 test-vllm: install .venv/vllm/ready
 	TRIVIUM_VLLM_PYTHON=.venv/vllm/bin/python .venv/bin/pytest tests/real/test_vllm*.py
 .venv/vllm/ready: constraints-vllm.txt

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections import Counter
 
+import hypothesis
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, seed, settings
@@ -296,6 +297,7 @@ def test_a_long_text_of_another_key_or_in_a_list_in_brackets_stays():
         assert become(text) == re.sub(" +\n", "\n", text)
 
 
+@hypothesis.example("\n 0", 2)
 @given(st.text(), st.integers(2, 30))
 def test_a_layout_holds_the_text_to_the_letter(text, indent):
     if written := layout(text, indent, "\n", True):

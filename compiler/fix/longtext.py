@@ -54,7 +54,12 @@ def layout(text: str, indent: int, line_end: str, is_escaped: bool) -> str:
     A text of one line is folded, which is what `>` is for; others keep their lines.
     """
     body = text.removesuffix("\n")
-    if not body.strip() or body[0] == " " or body.endswith("\n") or _UNSAFE.search(body):
+    if (
+        not body.strip()
+        or body.lstrip("\n")[0] == " "
+        or body.endswith("\n")
+        or _UNSAFE.search(body)
+    ):
         return ""
     lines = body.split("\n")
     rows = list(_wrapped(body, max(_NARROWEST, WIDTH - indent))) if len(lines) == 1 else lines
