@@ -24,7 +24,7 @@ from compiler.emit import emit
 from compiler.expand import Local
 from compiler.journal import Journal
 from compiler.source import open_source
-from compiler.teacher import Reply
+from compiler.teacher import Reply, Unconnected
 
 SIZES = (1_000, 10_000, 100_000)
 MEMORY, GROWTH = 600, 1.2  # MB; cost per unit at the largest size over that at the middle one
@@ -76,22 +76,13 @@ class Words:
         return " ".join(self.draw.choices(self.known, cum_weights=self.weights, k=n)).capitalize()
 
 
-class Instant:
+class Instant(Unconnected):
     """A teacher that answers at once, the same question always the same."""
 
     model, in_flight, by_rule, extra = "instant", 64, False, {}
 
     def __init__(self):
         self.words = Words(0)
-
-    async def open(self):
-        return None
-
-    def flush(self):
-        return None
-
-    async def close(self):
-        return None
 
     async def ask(self, request):
         text = request.messages[-1].content + str(request.index)

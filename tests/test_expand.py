@@ -20,7 +20,7 @@ from compiler.lower import lower
 from compiler.pipeline import folders, load
 from compiler.prompt import compile_template
 from compiler.source import SourceFile
-from compiler.teacher import Failure, Reply, Request
+from compiler.teacher import Failure, Reply, Request, Unconnected
 from compiler.tree import parse
 
 PIPELINE = load(folders()["skill-freeform"], Report())
@@ -35,23 +35,14 @@ def units(samples=40, seeds=6, name="compositional_skills/rhyme", word="word"):
     return lower(leaf, (), PIPELINE.name, PIPELINE.asks, samples, Report())
 
 
-class Fake:
+class Fake(Unconnected):
     """Answers every stage after `delay(request)` seconds; refuses what `refuses` says."""
 
-    model, in_flight, by_rule, extra = "fake", 8, False, {}
+    model, in_flight, by_rule = "fake", 8, False
 
     def __init__(self, delay=lambda request: 0.0, refuses=lambda request: False):
         self.delay, self.refuses, self.asked = delay, refuses, []
         self.busy = self.most = 0
-
-    async def open(self):
-        return None
-
-    def flush(self):
-        return None
-
-    async def close(self):
-        return None
 
     async def ask(self, request):
         self.asked.append(request)

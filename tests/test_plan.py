@@ -29,7 +29,7 @@ from compiler.plan import Load, plan, probes, scale_of
 from compiler.progress import Progress, say
 from compiler.prompt import Message
 from compiler.source import WorkTree
-from compiler.teacher import Failure, Reply
+from compiler.teacher import Failure, Reply, Unconnected
 from compiler.teacher.counting import count
 from compiler.teacher.extractive import Extractive
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, skill, write
@@ -56,23 +56,14 @@ def program_of(folder, settings="samples_per_leaf: 10\nmix: {validation: 0}\n"):
     return program
 
 
-class Willing:
+class Willing(Unconnected):
     """A language model that writes what is asked, as long as the examples, and passes all."""
 
-    by_rule, in_flight, extra = False, 8, {}
+    by_rule, in_flight = False, 8
 
     def __init__(self, model="willing", most=10**9):
         self.model, self.most = model, most
         self.asked = []
-
-    async def open(self):
-        return None
-
-    async def close(self):
-        return None
-
-    def flush(self):
-        return None
 
     async def ask(self, request):
         if len(self.asked) >= self.most:

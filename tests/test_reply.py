@@ -16,7 +16,7 @@ from compiler.leaf import make_leaf
 from compiler.lower import lower
 from compiler.pipeline import Field, Sampling, folders, load
 from compiler.source import SourceFile
-from compiler.teacher import Reply, Request
+from compiler.teacher import Reply, Request, Unconnected
 from compiler.tree import parse
 
 SEED = int(os.environ.get("TRIVIUM_TEST_SEED", random.randrange(2**32)))
@@ -321,23 +321,14 @@ def test_the_choices_of_the_shipped_judges_differ_in_their_first_letter():
 # The second question
 
 
-class Sloppy:
+class Sloppy(Unconnected):
     """A language model that answers a judge's first question with prose, in some way."""
 
-    model, by_rule, in_flight, extra = "sloppy", False, 4, {}
+    model, by_rule, in_flight = "sloppy", False, 4
 
     def __init__(self, again):
         self.again = again
         self.asked = []
-
-    async def open(self):
-        return None
-
-    async def close(self):
-        return None
-
-    def flush(self):
-        return None
 
     async def ask(self, request):
         self.asked.append(request)

@@ -7,10 +7,10 @@ answers first.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
-from compiler.codes import D501, P208
+from compiler.codes import D501, P208, Code
 from compiler.expand.order import issue_order
 from compiler.expand.sample import Drop, Origin, Outcome, Sample, Score, sample_id
 from compiler.journal import key_of
@@ -70,7 +70,7 @@ class _Draft:
 
 @dataclass(slots=True)
 class _Trip:
-    """One unit on its way; the lists are filled in the order of the records."""
+    """One unit on its way; `rank` is that of all its requests."""
 
     unit: Unit
     pipeline: Pipeline
@@ -172,14 +172,10 @@ class Expander:
                     try:
                         end.samples.append(self._say(trip, stage, draft))
                     except TEMPLATE_FAULTS as wrong:
-                        question = str(draft.columns.get("question", ""))
-                        leaf = trip.unit.leaf.path
-                        end.drops.append(
-                            Drop(P208, str(wrong), leaf, "say", question, draft.replies)
-                        )
+                        end.drops.append(_drop(trip, P208, str(wrong), "say", draft))
                     break
                 if isinstance(stage, Keep):
-                    drop = self._verdict(trip.unit, stage, draft)
+                    drop = self._verdict(trip, stage, draft)
                     if drop:
                         end.drops.append(drop)
                         break
@@ -206,16 +202,14 @@ class Expander:
         self, trip: _Trip, stage: Generate, draft: _Draft
     ) -> tuple[list[_Draft], list[Drop]]:
         """What one question makes of a draft; of the unit's first one a failure is the trip's."""
-        unit = trip.unit
-        question = str(draft.columns.get("question", ""))
         try:
             messages = render(stage.prompt, draft.columns)
         except TEMPLATE_FAULTS as wrong:
-            return [], [Drop(P208, str(wrong), unit.leaf.path, stage.id, question, draft.replies)]
+            return [], [_drop(trip, P208, str(wrong), stage.id, draft)]
         request = Request(
             messages,
             stage.sampling,
-            unit.index if stage.many or not draft.replies else 0,
+            trip.unit.index if stage.many or not draft.replies else 0,
             stage.id,
             stage.writes,
             stage.many,
@@ -224,27 +218,22 @@ class Expander:
             trip.rank,
         )
         heard = await self._hear(self.judge if stage.judge else self.teacher, request)
-        replies = (*draft.replies, *heard.keys)
+        told = replace(draft, replies=(*draft.replies, *heard.keys))
         if heard.failure:
-            code, detail = heard.failure.code, heard.failure.detail
-            if not replies:
+            if not told.replies:
                 trip.failure = heard.failure
                 return [], []
-            return [], [Drop(code, detail, unit.leaf.path, stage.id, question, replies)]
+            return [], [_drop(trip, heard.failure.code, heard.failure.detail, stage.id, told)]
         judged = all(field.choices for field in stage.writes)
         made = [
             _Draft(
                 {**draft.columns, **record},
                 {**draft.scores, **(record if judged else {}), **heard.odds},
-                replies,
+                told.replies,
             )
             for record in heard.records
         ]
-        drops = [
-            Drop(b.code, b.detail, unit.leaf.path, stage.id, question or b.text, replies)
-            for b in heard.broken
-        ]
-        return made, drops
+        return made, [_drop(trip, b.code, b.detail, stage.id, told, b.text) for b in heard.broken]
 
     async def _hear(self, teacher: Teacher, request: Request) -> _Heard:
         """Asks, and where nothing in the reply can be read, asks once to write it again."""
@@ -321,7 +310,7 @@ class Expander:
             for teacher in dict.fromkeys((self.teacher, self.judge)):
                 teacher.flush()
 
-    def _verdict(self, unit: Unit, stage: Keep, draft: _Draft) -> Drop | None:
+    def _verdict(self, trip: _Trip, stage: Keep, draft: _Draft) -> Drop | None:
         """Why a draft goes; None where it stays."""
         said = ", ".join(f"{name} is {value}" for name, value in draft.scores.items())
         code = stage.code
@@ -330,8 +319,7 @@ class Expander:
                 return None
         except TEMPLATE_FAULTS as wrong:
             code, said = P208, f"{said}: {wrong}"
-        question = str(draft.columns.get("question", ""))
-        return Drop(code, said, unit.leaf.path, "keep", question, draft.replies)
+        return _drop(trip, code, said, "keep", draft)
 
     def _say(self, trip: _Trip, stage: Say, draft: _Draft) -> Sample:
         messages = tuple(
@@ -370,3 +358,9 @@ class Expander:
             "" if leaf.kind == "knowledge" else str(draft.columns.get("context", "")),
             scores=draft.scores,
         )
+
+
+def _drop(trip: _Trip, code: Code, detail: str, stage: str, draft: _Draft, text: str = "") -> Drop:
+    """Why a draft ends; `text` is shown where it has no question yet."""
+    question = str(draft.columns.get("question", ""))
+    return Drop(code, detail, trip.unit.leaf.path, stage, question or text, draft.replies)

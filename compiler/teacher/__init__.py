@@ -90,3 +90,18 @@ class Teacher(Protocol):
         """Told that nothing more will be asked before some request is answered."""
 
     async def close(self) -> None: ...
+
+
+class Unconnected:
+    """What teachers without a connection have in common: nothing to open, to flush or to close."""
+
+    extra: Mapping[str, object] = {}
+
+    async def open(self) -> Failure | None:
+        return None
+
+    def flush(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compiler.codes import R404
 from compiler.pipeline import Field
-from compiler.teacher import Failure, Reply, Request
+from compiler.teacher import Failure, Reply, Request, Unconnected
 from compiler.teacher.facts import Fact, content_words, facts
 from compiler.teacher.variations import Example, answer, questions
 
@@ -28,24 +28,14 @@ def _version() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in texts)).hexdigest()[:8]
 
 
-class Extractive:
+class Extractive(Unconnected):
     """The embedded default."""
 
     in_flight = 16
     by_rule = True
-    extra: Mapping[str, object] = {}
 
     def __init__(self) -> None:
         self.model = f"extractive@{_version()}"
-
-    async def open(self) -> Failure | None:
-        return None
-
-    def flush(self) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
 
     async def ask(self, request: Request) -> Reply | Failure:
         names = {field.name for field in request.writes}

@@ -5,14 +5,14 @@ Each line names a stage and, optionally, a text that the prompt must contain; th
 fits answers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from compiler.codes import R402, R405
-from compiler.teacher import Failure, Reply, Request
+from compiler.teacher import Failure, Reply, Request, Unconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +31,16 @@ class Line:
         )
 
 
-class Scripted:
+class Scripted(Unconnected):
     """Answers by the first line that fits."""
 
     in_flight = 8
     by_rule = True
-    extra: Mapping[str, object] = {}
 
     def __init__(self, lines: Sequence[Line], name: str = "scripted") -> None:
         self.lines = tuple(lines)
         self.model = name
         self.asked: list[Request] = []
-
-    async def open(self) -> Failure | None:
-        return None
-
-    def flush(self) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
 
     async def ask(self, request: Request) -> Reply | Failure:
         self.asked.append(request)
