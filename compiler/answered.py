@@ -17,7 +17,7 @@ from compiler.journal import Journal, key_of
 from compiler.lower import Unit
 from compiler.pipeline import Generate, Pipeline
 from compiler.prompt import TEMPLATE_FAULTS, Message, render
-from compiler.teacher import Failure, Reply, Request, Teacher, Unconnected
+from compiler.teacher import Failure, Reply, Request, Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Known:
 
 
 @dataclass(eq=False)  # one teacher is not another that heard the same
-class _Mute(Unconnected):
+class _Mute:
     """A teacher that answers nothing, and counts by stage what it was asked."""
 
     model: str
@@ -38,9 +38,18 @@ class _Mute(Unconnected):
     in_flight: int = 64
     asked: Counter[str] = field(default_factory=Counter)
 
+    async def open(self) -> Failure | None:
+        return None
+
     async def ask(self, request: Request) -> Reply | Failure:
         self.asked[request.stage] += 1
         return Failure(R401, "not asked")
+
+    def flush(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
 
 
 @dataclass(frozen=True)
