@@ -4,13 +4,14 @@ the other.
 A file of its own because the order of the passes is a thing to read in one place.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from compiler.codes import CATALOGUE, D514, M304, M305, M307, M311, R404, R405, R406, R407
-from compiler.curriculum import Curriculum
+from compiler.curriculum import Curriculum, Route
 from compiler.diagnostics import Account, Report, Span, counted
 from compiler.documents.chunk import Chunk, chunk
 from compiler.documents.fetch import Document, fetch
@@ -105,11 +106,12 @@ def load_pipelines(curriculum: Curriculum, source: Source, report: Report) -> di
     known = folders(source)
     found: dict[str, Pipeline] = {}
     for route in curriculum.routes:
-        if route.pipeline not in known:
-            message = f"there is no pipeline `{route.pipeline}`"
-            report.add(M304, message, route.span, guess(route.pipeline, list(known)))
-        elif route.pipeline not in found and (made := load(known[route.pipeline], report)):
-            found[route.pipeline] = made
+        for name, _ in route.pipelines:
+            if name not in known:
+                message = f"there is no pipeline `{name}`"
+                report.add(M304, message, route.span, guess(name, list(known)))
+            elif name not in found and (made := load(known[name], report)):
+                found[name] = made
     return found
 
 
@@ -124,14 +126,7 @@ def _lower(
     """One leaf's documents, chunks and units; a leaf that yields none names the code that stopped
     it.
     """
-    route = next(
-        (
-            r
-            for r in curriculum.routes
-            if r.matches(leaf) and pipelines[r.pipeline].takes == leaf.kind
-        ),
-        None,
-    )
+    route, shares = _routed(leaf, curriculum, pipelines)
     if route is None:
         report.add(
             M305,
@@ -139,16 +134,33 @@ def _lower(
             leaf.span,
             "add one to `routes:` in `curriculum.yaml`",
         )
-        return LeafRecord(leaf, "", (), 0, 0, M305.id), ()
+        return LeafRecord(leaf, (), (), 0, 0, M305.id), ()
     documents: tuple[Document, ...] = ()
     chunks: tuple[Chunk, ...] = ()
     if isinstance(leaf, KnowledgeLeaf):
         documents = fetch(leaf, source, cache, report)
         chunks = tuple(c for d in documents for c in chunk(d, curriculum.chunk_tokens))
-    asks = pipelines[route.pipeline].asks
-    units = lower(leaf, chunks, route.pipeline, asks, curriculum.samples_per_leaf, report)
+    units: list[Unit] = []
+    for name, share in shares.items():
+        wanted = math.ceil(round(curriculum.samples_per_leaf * share, 9))
+        units += lower(leaf, chunks, name, pipelines[name].asks, wanted, report)
     skipped = "" if units else _why_skipped(leaf, report)
-    return LeafRecord(leaf, route.pipeline, documents, len(chunks), len(units), skipped), units
+    record = LeafRecord(leaf, tuple(shares), documents, len(chunks), len(units), skipped)
+    return record, tuple(units)
+
+
+def _routed(
+    leaf: Leaf, curriculum: Curriculum, pipelines: Mapping[str, Pipeline]
+) -> tuple[Route | None, dict[str, float]]:
+    """The first route that matches and has a pipeline for this kind of leaf; the shares of those
+    that do, which sum to 1.
+    """
+    for route in curriculum.routes:
+        if route.matches(leaf):
+            shares = {n: s for n, s in route.pipelines if pipelines[n].takes == leaf.kind}
+            if shares:
+                return route, {name: s / sum(shares.values()) for name, s in shares.items()}
+    return None, {}
 
 
 def _why_skipped(leaf: Leaf, report: Report) -> str:

@@ -8,6 +8,7 @@ manifest is a finished build.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -31,6 +32,16 @@ Json = dict[str, object]
 
 _DRAFT = ".draft-"
 _GROUP = 2000  # samples of a row group in Parquet
+_SETTINGS = (
+    "seed",
+    "samples_per_leaf",
+    "chunk_tokens",
+    "sift",
+    "select",
+    "mix",
+    "gate",
+    "licences",
+)
 _ORIGIN = tuple(field.name for field in fields(Origin))
 
 
@@ -39,7 +50,7 @@ class LeafRecord:
     """What became of one leaf; `skipped` is the code that stopped it, "" for none."""
 
     leaf: Leaf
-    pipeline: str
+    pipelines: tuple[str, ...]
     documents: tuple[Document, ...]
     chunks: int
     units: int
@@ -116,6 +127,7 @@ def _write(product: Product, folder: Path) -> dict[str, Json]:
     write("drops.jsonl", map(_drop, product.drops))
     write("heldout.jsonl", map(_sample, product.held_out))
     write("validation.jsonl", (_sample(text(k)) for k in mixture.validation))
+    write("preferences.jsonl", (_preference(s) for s in map(text, product.kept) if s.rejected))
     for name, theirs, phase in (
         ("phase1.jsonl", "knowledge_train_msgs.jsonl", mixture.phase1),
         ("phase2.jsonl", "skills_train_msgs.jsonl", mixture.phase2),
@@ -140,6 +152,19 @@ def _sample(sample: Sample) -> Json:
         "unmask": sample.unmask,
         "origin": _origin(sample),
         "scores": dict(sample.scores),
+    }
+
+
+def _preference(sample: Sample) -> Json:
+    """What TRL's preference trainers read: the prompt, and its chosen and rejected answer."""
+    *prompt, chosen = (message.as_json() for message in sample.messages)
+    return {
+        "id": sample.id,
+        "leaf": sample.leaf,
+        "prompt": prompt,
+        "chosen": [chosen],
+        "rejected": [{**chosen, "content": sample.rejected}],
+        "rivals": [[None if math.isnan(s) else s for s in pair] for pair in sample.rivals],
     }
 
 
@@ -184,6 +209,7 @@ def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
             *((n, text) for n in ("unit", "pipeline", "prompts", "teacher", "judge")),
             ("replies", texts),
             ("generation", pa.int64()),
+            *((n, text) for n in ("parent", "language")),
         ]
     )
     message = pa.struct([("role", text), ("content", text)])
@@ -214,7 +240,7 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
         dropped.setdefault(drop.leaf, Counter())[drop.code.id] += 1
     digest = "".join(f"{name}={files[name]['sha256']}\n" for name in sorted(files))
     settings = asdict(product.curriculum)
-    settings = {k: settings[k] for k in ("seed", "samples_per_leaf", "chunk_tokens", "sift", "mix")}
+    settings = {k: settings[k] for k in _SETTINGS}
     return {
         "trivium": __version__,
         "fingerprint": hashlib.sha256(digest.encode()).hexdigest()[:16],
@@ -231,7 +257,7 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
                 "blob": record.leaf.blob,
                 "contributor": record.leaf.created_by,
                 "licences": list(record.leaf.licences),
-                "pipeline": record.pipeline,
+                "pipelines": list(record.pipelines),
                 "documents": [
                     {"path": d.path, "repo": d.repo, "commit": d.commit, "blob": d.blob}
                     for d in record.documents

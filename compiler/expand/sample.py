@@ -22,7 +22,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a sample came from; `generation` is 0 for a human's seed example, 1 for what was made
-    from seeds.
+    from seeds, one more for each step away from there; `parent` is the id of the sample that it was
+    evolved from. `language` is the one that it should be in.
 
     `start` and `end` are the 0-based range of characters in the normalised document.
     """
@@ -44,12 +45,18 @@ class Origin:
     judge: str = ""
     replies: tuple[str, ...] = ()
     generation: int = 0
+    parent: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What the student learns from. `question`, `context` and `answer` are the parts of `messages`
     that later passes compare.
+
+    `rejected` is the worst of the answers that this one won against, "" where there was one only.
+    `rivals` are the (proxy, verified) scores of all of them, this one's first; a score that nobody
+    gave is NaN.
     """
 
     id: str
@@ -62,6 +69,8 @@ class Sample:
     context: str = ""
     unmask: bool = False
     scores: Mapping[str, Score] = field(default_factory=dict)
+    rejected: str = ""
+    rivals: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
