@@ -165,11 +165,11 @@ def _fields(value: Any) -> object:  # noqa: ANN401 - JSON asks for whatever it d
 
 
 def _sample(parts: list[Any]) -> Sample:
-    id, messages, branch, leaf, origin, *rest, rivals = parts
-    won = tuple((proxy, verified) for proxy, verified in rivals)
+    parts[-1] = tuple((proxy, verified) for proxy, verified in parts[-1])
+    id, messages, branch, leaf, origin, *rest = parts
     said = tuple(Message(*message) for message in messages)
     known: list[Any] = [tuple(part) if isinstance(part, list) else part for part in origin]
-    return Sample(id, said, sys.intern(branch), sys.intern(leaf), Origin(*known), *rest, won)
+    return Sample(id, said, sys.intern(branch), sys.intern(leaf), Origin(*known), *rest)
 
 
 def _drop(parts: list[Any]) -> Drop:
