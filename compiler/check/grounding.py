@@ -6,10 +6,10 @@ from typing import Any
 
 from compiler import codes
 from compiler.check.finding import Finding, Findings
-from compiler.check.language import language
 from compiler.check.look import Look
 from compiler.documents.patterns import READ
 from compiler.documents.text import normalise, words
+from compiler.language import language
 from compiler.leaf import KnowledgeLeaf
 from compiler.tree import Path
 
