@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from compiler.codes import R401
 from compiler.expand import Expander
+from compiler.expand.steps import opening
+from compiler.expand.trip import Trip
 from compiler.journal import Journal, key_of
 from compiler.lower import Unit
-from compiler.pipeline import Generate, Pipeline
-from compiler.prompt import TEMPLATE_FAULTS, Message, render
+from compiler.pipeline import Pipeline
+from compiler.prompt import TEMPLATE_FAULTS
 from compiler.teacher import Failure, Reply, Request, Teacher
 
 
@@ -76,12 +78,7 @@ def answered(
     """Walks the units whose first question is answered, as far as the answers go."""
     first, who = pipeline.generates[0], _Mute(teacher.model, teacher.by_rule, teacher.extra)
     other = who if judge is teacher else _Mute(judge.model, judge.by_rule, judge.extra)
-    keys = []
-    for unit in units:
-        keys.append(key_of(judge if first.judge else teacher, _first(first, unit)))
-        step()
-    found = journal.get_many(keys)
-    begun = [unit for unit, key in zip(units, keys, strict=True) if key in found]
+    begun = _begun(pipeline, units, judge if first.judge else teacher, journal, step)
     open_ = Counter({first.id: len(units) - len(begun)})
     if not begun:
         return Known(0, open_)
@@ -97,23 +94,21 @@ def answered(
     return Known(expander.tally.journaled, open_)
 
 
-def _first(stage: Generate, unit: Unit) -> Request:
-    """A unit's first question, as a compile asks it."""
-    columns = unit.columns
-    return Request(
-        rendered(stage, columns),
-        stage.sampling,
-        unit.index,
-        stage.id,
-        stage.writes,
-        stage.many,
-        columns,
-        stage.form,
-    )
-
-
-def rendered(stage: Generate, columns: Mapping[str, object]) -> tuple[Message, ...]:
-    """The prompt of a stage; nothing where it cannot be rendered."""
-    with suppress(*TEMPLATE_FAULTS):  # then a compile drops the record (P208)
-        return render(stage.prompt, columns)
-    return ()
+def _begun(
+    pipeline: Pipeline,
+    units: Sequence[Unit],
+    teacher: Teacher,
+    journal: Journal,
+    step: Callable[[], None],
+) -> list[Unit]:
+    """The units whose first question is answered; where it follows from draws, all of them."""
+    keys = []
+    for unit in units:
+        with suppress(*TEMPLATE_FAULTS):
+            request = opening(Trip(unit, pipeline, 0, "", ""))
+            if request is None:
+                return list(units)
+            keys.append((unit, key_of(teacher, request)))
+        step()
+    found = journal.get_many([key for _, key in keys])
+    return [unit for unit, key in keys if key in found]

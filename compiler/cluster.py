@@ -37,8 +37,8 @@ _VLLM = "TRIVIUM_VLLM_PYTHON"
 _Handle = Any  # of an actor, or of one of its methods
 _Answer = Any
 
-# What became of a unit: its number, samples, drops, count of records, and failure.
-_Parts = tuple[int, tuple[Sample, ...], tuple[Drop, ...], int, Failure | None]
+# What became of a unit: its number, samples, drops, count of records, failure, saturation.
+_Parts = tuple[int, tuple[Sample, ...], tuple[Drop, ...], int, Failure | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,10 @@ class Spread:
         while row := await asyncio.to_thread(_next, rows):
             tally, group, prints = pickle.loads(row["made"])
             self.tally.add(tally)
-            for (number, samples, drops, records, failure), made in zip(group, prints, strict=True):
-                yield Outcome(number, units[number], samples, drops, records, failure, made)
+            for parts, made in zip(group, prints, strict=True):
+                number, samples, drops, records, failure, saturated = parts
+                unit = units[number]
+                yield Outcome(number, unit, samples, drops, records, failure, made, saturated)
 
     def _start(
         self, units: Sequence[Unit], pipelines: Mapping[str, Pipeline]
@@ -301,11 +303,11 @@ class _Walker:
     async def __call__(self, row: Mapping[str, bytes]) -> dict[str, bytes]:
         numbers, units = zip(*pickle.loads(row["units"]), strict=True)
         if failure := await self._open():
-            parts: list[_Parts] = [(number, (), (), 0, failure) for number in numbers]
+            parts: list[_Parts] = [(number, (), (), 0, failure, False) for number in numbers]
             return {"made": pickle.dumps((Tally(), parts))}
         assert self._expander is not None
         parts = [
-            (numbers[o.number], o.samples, o.drops, o.records, o.failure)
+            (numbers[o.number], o.samples, o.drops, o.records, o.failure, o.saturated)
             async for o in self._expander.run(units, self._pipelines, range(len(units)))
         ]
         return {"made": pickle.dumps((self._since(), parts))}

@@ -10,12 +10,33 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compiler.codes import M306
 from compiler.diagnostics import Report
 from compiler.documents.chunk import Chunk
+from compiler.draw import Text
+from compiler.language import NAMES
 from compiler.leaf import EXAMPLES_PER_PROMPT, KnowledgeLeaf, Leaf, Seed, SkillLeaf
+from compiler.verify import Checker
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all units of a leaf in one pipeline stand on.
+
+    `settings` are columns that its route sets, `language` is a code such as `de`, "" where it is not known. `words` is
+    the leaf's vocabulary and `texts` what lines are drawn from, where the pipeline draws them;
+    `siblings` are questions of the leaves beside it, `held_out` those that evaluation asks.
+    """
+
+    settings: Mapping[str, object] = field(default_factory=dict)
+    language: str = ""
+    checker: Checker | None = None
+    words: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
+    siblings: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,7 @@ class Unit:
     chunk: Chunk | None
     index: int
     want: int
+    ground: Ground = field(default_factory=Ground, compare=False)
 
     @property
     def seeds(self) -> tuple[str, ...]:
@@ -43,33 +65,58 @@ class Unit:
     @property
     def columns(self) -> dict[str, object]:
         """What templates read."""
-        return _columns(self.leaf, self.shown, self.chunk, self.want)
+        columns = _columns(self.leaf, self.shown, self.chunk, self.want, self.ground)
+        return {**columns, **self.ground.settings}
 
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "knowledge": ("document", "title", "outline", "domain", "context", "examples", "count"),
-    "freeform": ("task", "seed", "examples", "count"),
-    "grounded": ("task", "seed", "examples", "count"),
+    "knowledge": (
+        *("document", "title", "outline", "domain", "context"),
+        *("seed", "examples", "count", "language"),
+    ),
+    "freeform": ("task", "seed", "examples", "count", "language"),
+    "grounded": ("task", "seed", "examples", "count", "language"),
 }
 
 
 def lower(
-    leaf: Leaf, chunks: Sequence[Chunk], pipeline: str, per_call: int, samples: int, report: Report
-) -> tuple[Unit, ...]:
-    """The units of one leaf: enough calls of `per_call` records for `samples` samples."""
-    calls = math.ceil(samples / per_call)
-    if isinstance(leaf, KnowledgeLeaf):
-        return _knowledge(leaf, chunks, pipeline, per_call, calls, report)
-    return _skill(leaf, pipeline, per_call, calls)
-
-
-def _knowledge(
-    leaf: KnowledgeLeaf,
+    leaf: Leaf,
     chunks: Sequence[Chunk],
     pipeline: str,
     per_call: int,
-    calls: int,
+    samples: int,
     report: Report,
+    ground: Ground | None = None,
+) -> tuple[Unit, ...]:
+    """The units of one leaf: enough calls of `per_call` records for `samples` samples; one unit for
+    all of them where `per_call` is 0.
+    """
+    make = _Maker(leaf, pipeline, per_call or samples, ground or Ground())
+    calls = math.ceil(samples / per_call) if per_call else 1
+    if isinstance(leaf, KnowledgeLeaf):
+        return _knowledge(make, leaf, chunks, calls, report if per_call else Report())
+    return _skill(make, leaf, calls)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the units of one leaf and pipeline; each asks for `want` records."""
+
+    leaf: Leaf
+    pipeline: str
+    want: int
+    ground: Ground
+
+    def unit(self, shown: tuple[Seed, ...], chunk: Chunk | None, index: int) -> Unit:
+        columns = _columns(self.leaf, shown, chunk, self.want, self.ground)
+        content = [self.leaf.path, self.pipeline, columns, dict(self.ground.settings), index]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Unit(id, self.leaf, self.pipeline, shown, chunk, index, self.want, self.ground)
+
+
+def _knowledge(
+    make: _Maker, leaf: KnowledgeLeaf, chunks: Sequence[Chunk], calls: int, report: Report
 ) -> tuple[Unit, ...]:
     contexts = _contexts(leaf.shown)
     if not chunks or not contexts:
@@ -79,7 +126,7 @@ def _knowledge(
             M306,
             f"`{leaf.path}`: {calls} of {len(chunks)} chunks will be asked about",
             leaf.document.span,
-            f"to ask about all, set `samples_per_leaf: {len(chunks) * per_call}` or more",
+            f"to ask about all, set `samples_per_leaf: {len(chunks) * make.want}` or more",
         )
         chunks = [chunks[i * len(chunks) // calls] for i in range(calls)]
     units = []
@@ -87,12 +134,11 @@ def _knowledge(
         sweep, position = divmod(call, len(chunks))
         again, lap = divmod(sweep, len(contexts))
         at = (position + lap) % len(contexts)
-        index = at + again * len(contexts)
-        units.append(_unit(leaf, pipeline, contexts[at], chunks[position], index, per_call))
+        units.append(make.unit(contexts[at], chunks[position], at + again * len(contexts)))
     return tuple(units)
 
 
-def _skill(leaf: SkillLeaf, pipeline: str, per_call: int, calls: int) -> tuple[Unit, ...]:
+def _skill(make: _Maker, leaf: SkillLeaf, calls: int) -> tuple[Unit, ...]:
     seeds = leaf.shown
     if not seeds:
         return ()
@@ -100,7 +146,7 @@ def _skill(leaf: SkillLeaf, pipeline: str, per_call: int, calls: int) -> tuple[U
     units = []
     for call in range(calls):
         again, at = divmod(call, len(windows))
-        units.append(_unit(leaf, pipeline, windows[at], None, again, per_call))
+        units.append(make.unit(windows[at], None, again))
     return tuple(units)
 
 
@@ -112,22 +158,18 @@ def _contexts(seeds: Sequence[Seed]) -> list[tuple[Seed, ...]]:
     return [tuple(group[:EXAMPLES_PER_PROMPT]) for group in groups.values()]
 
 
-def _unit(
-    leaf: Leaf, pipeline: str, shown: tuple[Seed, ...], chunk: Chunk | None, index: int, want: int
-) -> Unit:
-    content = [leaf.path, pipeline, _columns(leaf, shown, chunk, want), index]
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    id = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Unit(id, leaf, pipeline, shown, chunk, index, want)
-
-
 def _columns(
-    leaf: Leaf, shown: Sequence[Seed], chunk: Chunk | None, want: int
+    leaf: Leaf, shown: Sequence[Seed], chunk: Chunk | None, want: int, ground: Ground
 ) -> dict[str, object]:
     """The columns of `COLUMNS`; the first of the seeds is the one to be closest to."""
-    columns: dict[str, object] = {"examples": [_example(seed) for seed in shown], "count": want}
+    columns: dict[str, object] = {
+        "examples": [example_of(seed) for seed in shown],
+        "seed": example_of(shown[0]),
+        "count": want,
+        "language": NAMES.get(ground.language, "") if ground.language != "en" else "",
+    }
     if isinstance(leaf, SkillLeaf):
-        return {"task": leaf.task, "seed": _example(shown[0]), **columns}
+        return {"task": leaf.task, **columns}
     assert chunk is not None
     return {
         "document": chunk.text,
@@ -139,5 +181,6 @@ def _columns(
     }
 
 
-def _example(seed: Seed) -> dict[str, str]:
+def example_of(seed: Seed) -> dict[str, str]:
+    """A seed as templates see it."""
     return {"context": seed.context, "question": seed.question, "answer": seed.answer}

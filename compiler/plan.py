@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.answered import Known, answered, rendered
+from compiler.answered import Known, answered
 from compiler.documents.chunk import estimate_tokens
+from compiler.imagine import Question, imagined
 from compiler.journal import Journal
 from compiler.lower import Unit
-from compiler.pipeline import Generate, Pipeline
+from compiler.pipeline import Pipeline
 from compiler.prompt import Message
 from compiler.teacher import Teacher
 
@@ -181,22 +182,21 @@ def _stages(
 ) -> tuple[list[_Stage], int]:
     """What each stage asks, and how many samples come of it."""
     shown = _spread(units, most)
-    made = [_Stage(stage.id, stage.judge) for stage in pipeline.generates]
-    samples = 0
+    made = {stage.id: _Stage(stage.id, stage.judge) for stage in pipeline.generates}
+    samples = 0.0
     for unit in shown:
-        records = 1
-        columns = {**stand_ins(unit, pipeline), **unit.columns}
-        for stage, sum_ in zip(pipeline.generates, made, strict=True):
-            tokens = scale.get((pipeline.name, stage.id), 1.0) * tokens_of(rendered(stage, columns))
-            sum_.calls += records
-            sum_.prompt_tokens += records * tokens
-            records *= unit.want if stage.many else 1
-            tokens = _reply_tokens(stage, columns) * scale.get((pipeline.name, ""), 1.0)
+        questions, yielded = imagined(unit, pipeline)
+        samples += min(yielded, unit.want) if pipeline.asks == 0 else yielded
+        for question in questions:
+            stage, sum_ = question.stage, made[question.stage.id]
+            tokens = scale.get((pipeline.name, stage.id), 1.0) * tokens_of(question.rendered())
+            sum_.calls += question.calls
+            sum_.prompt_tokens += question.calls * tokens
+            records = question.calls * (int(str(question.columns["count"])) if stage.many else 1)
+            tokens = _reply_tokens(question) * scale.get((pipeline.name, ""), 1.0)
             sum_.completion_tokens += records * tokens
-            columns |= {f.name: f.choices[-1] for f in stage.writes if f.choices}
-        samples += records
     factor = len(units) / max(1, len(shown))
-    return [stage.times(factor) for stage in made], round(samples * factor)
+    return [stage.times(factor) for stage in made.values()], round(samples * factor)
 
 
 def _spread(units: Sequence[Unit], most: int) -> Sequence[Unit]:
@@ -211,19 +211,9 @@ def tokens_of(messages: Sequence[Message]) -> int:
     return sum(estimate_tokens(message.content) for message in messages)
 
 
-def stand_ins(unit: Unit, pipeline: Pipeline) -> dict[str, object]:
-    """What the teacher has yet to write: question, answer and context of the first seed example.
-
-    A column that no seed example has is its name in brackets.
-    """
-    example = unit.columns["examples"]
-    assert isinstance(example, Sequence)
-    fields = (field for stage in pipeline.generates for field in stage.writes)
-    return {**{field.name: f"[{field.name}]" for field in fields}, **example[0]}
-
-
-def _reply_tokens(stage: Generate, columns: Mapping[str, object]) -> float:
+def _reply_tokens(question: Question) -> float:
     """About how many tokens one record of a reply has: as many as in the mean of the examples."""
+    stage, columns = question.stage, question.columns
     if stage.form == "choice":
         return _CHOICE_TOKENS
     examples = columns["examples"]
@@ -252,10 +242,8 @@ def probes(
     found: dict[tuple[str, str], list[tuple[Message, ...]]] = {}
     for name, group in by_pipeline.items():
         for unit in _spread(group, max(1, most // max(1, stages))):
-            columns = {**stand_ins(unit, pipelines[name]), **unit.columns}
-            for stage in pipelines[name].generates:
-                found.setdefault((name, stage.id), []).append(rendered(stage, columns))
-                columns |= {f.name: f.choices[-1] for f in stage.writes if f.choices}
+            for question in imagined(unit, pipelines[name])[0]:
+                found.setdefault((name, question.stage.id), []).append(question.rendered())
     return found
 
 

@@ -16,12 +16,12 @@ from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
 from compiler.driver import Program, load_pipelines, lower_all, prepare
 from compiler.expand import Expander, Outcome, Sample, from_seed
+from compiler.imagine import imagined
 from compiler.journal import Journal
 from compiler.leaf import hold_out_copies, make_leaf
 from compiler.lower import Unit
 from compiler.pipeline import Pipeline
-from compiler.plan import stand_ins
-from compiler.prompt import TEMPLATE_FAULTS, Message, render
+from compiler.prompt import TEMPLATE_FAULTS, Message
 from compiler.sift import sift
 from compiler.source import Source, SourceFile
 from compiler.teacher import Failure, Teacher
@@ -82,24 +82,19 @@ class Prompt:
 def prompts(unit: Unit, pipeline: Pipeline) -> tuple[Prompt, ...]:
     """The prompts of one unit, a stage after the other."""
     made = []
-    columns = {**stand_ins(unit, pipeline), **unit.columns}
-    written: set[str] = set()
-    records = 1
-    for stage in pipeline.generates:
+    for question in imagined(unit, pipeline)[0]:
+        stage = question.stage
         messages: tuple[Message, ...] = ()
         wrong = ""
         try:
-            messages = render(stage.prompt, columns)
+            messages = question.messages()
         except TEMPLATE_FAULTS as fault:
             wrong = str(fault)
         tokens = sum(estimate_tokens(message.content) for message in messages)
-        unknown = tuple(name for name in stage.prompt.reads if name in written)
-        made.append(Prompt(stage.id, stage.judge, messages, tokens, records, unknown, wrong))
-        records *= unit.want if stage.many else 1
-        for field in stage.writes:
-            written.add(field.name)
-            if field.choices:
-                columns[field.name] = field.choices[-1]
+        reads = stage.prompt_in(question.language).reads
+        unknown = tuple(name for name in reads if name in question.unknown)
+        calls = round(question.calls)
+        made.append(Prompt(stage.id, stage.judge, messages, tokens, calls, unknown, wrong))
     return tuple(made)
 
 
@@ -147,7 +142,7 @@ async def try_out(
             failure = failure or await who.open()
         while failure is None and len(samples) < wanted and len(outcomes) < len(program.units):
             rest = program.units[len(outcomes) :]
-            number = math.ceil((wanted - len(samples)) / rest[0].want)
+            number = math.ceil((wanted - len(samples)) / max(1, rest[0].want))
             made = []
             async for outcome in expander.run(rest[:number], program.pipelines):
                 made.append(outcome)

@@ -5,6 +5,7 @@ sandboxed environment, made once; every value that a template reads is fenced, s
 close or open one of its tags. A template's blocks `system` and `user` are the roles.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from compiler.delimiters import BRACKETS, CHAT, tag_start
+from compiler.draw import FILTERS, TESTS
 
 ROLES = ("system", "user")
 
@@ -52,6 +54,8 @@ ENVIRONMENT = ImmutableSandboxedEnvironment(
 )
 # What draws at random would ask another question at every compile.
 del ENVIRONMENT.filters["random"], ENVIRONMENT.globals["lipsum"]
+ENVIRONMENT.filters |= FILTERS
+ENVIRONMENT.tests |= TESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def _begins(end: str, tags: frozenset[str]) -> bool:
 
 def render(template: Template, columns: Mapping[str, object]) -> tuple[Message, ...]:
     """The messages of one request, a block per role; without blocks it is one user message."""
-    columns = {name: fence(columns[name], template.tags) for name in template.reads}
+    read = [name for name in template.reads if name in columns]  # a stage may be left out
+    columns = {name: fence(columns[name], template.tags) for name in read}
     blocks = template.compiled.blocks
     if not any(role in blocks for role in ROLES):
         return (Message("user", template.compiled.render(columns).strip()),)
@@ -148,6 +153,14 @@ def render(template: Template, columns: Mapping[str, object]) -> tuple[Message, 
 def render_text(template: Template, columns: Mapping[str, object]) -> str:
     """The text of a template that is not a prompt: one message of a sample."""
     return _rendered(template, columns).strip()
+
+
+def number(expression: Template, columns: Mapping[str, object]) -> float:
+    """The value of an expression that was compiled in double braces; NaN where it is no number."""
+    try:
+        return float(_rendered(expression, columns))
+    except ValueError:
+        return math.nan
 
 
 def holds(condition: Template, columns: Mapping[str, object]) -> bool:

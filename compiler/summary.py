@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from compiler.codes import CATALOGUE, T121, T135, Severity
 from compiler.diagnostics import Diagnostic, Report, counted
 from compiler.driver import Program
+from compiler.imagine import imagined
 from compiler.markdown import cell, code, fenced, words
 from compiler.plan import Line, Plan
-from compiler.prompt import Message, render
+from compiler.prompt import Message
 
 MARK = "<!-- trivium check -->"
 _FINDINGS = 20
@@ -72,10 +73,10 @@ def _numbers(line: Line | None) -> tuple[int, int, int, int]:
 def preview(program: Program, files: Collection[str]) -> Preview | None:
     """What the first unit of the leaf files asks the teacher first; None where there is none."""
     for unit in program.units:
-        stages = program.pipelines[unit.pipeline].generates
-        if unit.leaf.file in files and stages:
-            messages = render(stages[0].prompt, unit.columns)
-            return Preview(unit.leaf.file, stages[0].id, messages)
+        if unit.leaf.file in files:
+            questions, _ = imagined(unit, program.pipelines[unit.pipeline])
+            first = questions[0]
+            return Preview(unit.leaf.file, first.stage.id, first.rendered())
     return None
 
 

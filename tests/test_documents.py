@@ -175,7 +175,7 @@ def repo(tmp_path, monkeypatch):
 
 def got(leaf, tmp_path):
     report = Report()
-    found = fetch(leaf, WorkTree(tmp_path), tmp_path / "cache", report)
+    found = fetch(leaf.document, WorkTree(tmp_path), tmp_path / "cache", report)
     assert all(d.span == leaf.document.span for d in report.diagnostics)
     return {d.path: d for d in found}, [d.code.id for d in report.diagnostics]
 
@@ -250,7 +250,7 @@ def test_two_builds_may_fetch_at_once(repo, tmp_path):
 
         def fetched(i, cache=tmp_path / f"cache{round}", reports=reports):
             leaf = knowledge(ADDRESS, commits[i], "docs/a.md")
-            return len(fetch(leaf, WorkTree(tmp_path), cache, reports[i]))
+            return len(fetch(leaf.document, WorkTree(tmp_path), cache, reports[i]))
 
         with ThreadPoolExecutor(len(commits)) as together:
             found = list(together.map(fetched, range(len(commits))))

@@ -131,7 +131,8 @@ def test_an_edited_seed_asks_its_own_units_only(tmp_path):
     known = {(str(u.columns), u.index) for u in both(3)}
     changed = [u for u in both(4) if (str(u.columns), u.index) not in known]
     assert len(questions) == len(changed) > 0
-    assert {str(r.columns) for r in questions} == {str(u.columns) for u in changed}
+    begun = [{**PIPELINE.settings.defaults, **u.columns} for u in changed]
+    assert {str(r.columns) for r in questions} == set(map(str, begun))
     assert again.asked == []
 
 
@@ -252,7 +253,10 @@ def test_what_is_added_to_a_body_is_part_of_the_key():
 def test_a_text_that_fails_for_one_record_is_its_drop_and_no_more(monkeypatch):
     say = PIPELINE.stages[-1]
     odd = compile_template("user", "{{ question.split(' ')[4] }}")
-    stages = (*PIPELINE.stages[:-1], replace(say, messages=(("user", odd), say.messages[1])))
+    stages = (
+        *PIPELINE.stages[:-1],
+        replace(say, turns=(replace(say.turns[0], text=odd), say.turns[1])),
+    )
 
     class Short(Fake):
         async def ask(self, request):

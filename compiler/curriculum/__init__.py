@@ -127,12 +127,17 @@ def _route(tree: "Tree", place: int, item: object) -> Route:
         mapping(names) if isinstance(names, Mapping) else dict.fromkeys(map(str, items(names)), 1)
     )
     key = "pipeline" if "pipeline" in said else "pipelines"
+    at: Path = ("routes", place)
     route = section(Route, {k: v for k, v in said.items() if k not in ("with", "pipelines")})
     return replace(
         route,
         pipelines=tuple((name, float(str(share))) for name, share in shares.items()),
         settings=mapping(said.get("with")),
-        span=tree.span(("routes", place, key)),
+        places={
+            **{key: tree.key_span((*at, key)) for key in ("verify", "snippets") if key in said},
+            **{key: tree.key_span((*at, "with", key)) for key in mapping(said.get("with"))},
+        },
+        span=tree.span((*at, key)),
     )
 
 

@@ -31,7 +31,8 @@ class Route:
 
     `pipelines` are names with their shares of the leaf's samples. `settings` (`with:` in YAML) are
     values for what the pipelines declare as such, `verify` the checker of the leaf's answers: its
-    kind and what that kind takes. `language` of "" is that of the leaf's own texts.
+    kind and what that kind takes. `language` of "" is that of the leaf's own texts. `places` are
+    those of the settings by name, and of `verify` and `snippets`.
     """
 
     pipelines: tuple[tuple[str, float], ...] = ()
@@ -43,6 +44,11 @@ class Route:
     language: str = ""
     snippets: Snippets | None = None
     span: Span = field(default=Span(SETTINGS_NAME), compare=False)
+    places: Mapping[str, Span] = field(default_factory=dict, compare=False)
+
+    def place(self, name: str) -> Span:
+        """Where a setting, or `verify`, or `snippets` stands."""
+        return self.places.get(name, self.span)
 
     def matches(self, leaf: "Leaf") -> bool:
         return (
@@ -89,12 +95,17 @@ class SiftSettings:
 @dataclass(frozen=True, slots=True)
 class ValueSettings:
     """`method` is `none`, `knn-shapley`, `cs-shapley` or `leave-one-out`; `quarantine` the share
-    of the synthetic samples with the lowest values that is set aside.
+    of the synthetic samples with the lowest values that is set aside. Where values are needed and
+    no method is named, it is `knn-shapley`.
+
+    `environments` are the draws for each class of CS-Shapley; one ends where its in-class accuracy
+    is within `truncation` of that with all samples (0: it does not end before).
     """
 
     method: str = "none"
     quarantine: float = 0.0
     environments: int = 500
+    truncation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,10 @@ class SelectSettings:
     """`mechanism` is `order`, `greedy` or `facility-location`. `utility` names what makes a sample
     useful: `quality`, `informativeness`, `value`.
 
-    `similarity` is the highest cosine of two selected samples. `budget` counts synthetic samples of
-    the whole build, `per_leaf` those of a leaf (0: `samples_per_leaf`); every leaf keeps
-    `min_per_leaf`, where it has so many.
+    `similarity` is the highest cosine of two samples that `greedy` selects. `per_leaf` counts
+    synthetic samples of a leaf (0: `samples_per_leaf`), `budget` those of all skill leaves together
+    (0: no limit): knowledge is not style, and is limited by `per_leaf` alone. Every leaf keeps
+    `min_per_leaf`, where it has so many, whatever their scores and however similar.
     """
 
     mechanism: str = "order"
@@ -118,15 +130,23 @@ class SelectSettings:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Samples that were made elsewhere: a local file, or a data set of the Hugging Face hub."""
+    """Samples that were made elsewhere: a local file, or a data set of the Hugging Face hub.
+
+    `name` is that of its leaf, `sources/NAME`; "" takes it from the file's or data set's name.
+    `generation` is that of its samples: 0 where people wrote them. `samples` is how many of them
+    are drawn (0: all).
+    """
 
     licence: str
     file: str = ""
     hub: str = ""
+    subset: str = ""
     revision: str = ""
     split: str = "train"
+    name: str = ""
     phase: int = 2
     samples: int = 0
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +154,11 @@ class MixSettings:
     """`replay` is the share of phase 1 that phase 2 repeats, `validation` that of the synthetic
     samples that no phase gets, because evaluation asks them.
 
-    `replay_from` is `balanced` (over leaves), `all` or `top` (the best by their judges). `phase1`
-    and `phase2` are budgets of samples (0: none). `min_human` is the share of a phase's words that
-    people wrote, `max_generation` the most generations between a sample and a person (0: any).
-    `short_answer` is the most words of an answer of the first of the two knowledge steps.
+    `replay_from` is `balanced` (over leaves), `all` (any samples) or `top` (of every leaf the best
+    by their judges). `phase1` and `phase2` are the most samples of a phase, replay not counted (0:
+    any number); people's seed examples are always in. `min_human` is the least share of a phase's
+    words that people wrote, `max_generation` the most generations between a sample and a person (0:
+    any). `short_answer` is the most words of an answer of the first of the two steps of phase 1.
     """
 
     replay: float = 0.5
@@ -153,8 +174,11 @@ class MixSettings:
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """What a judge must reach on people's grades: the share of bad samples that it fails, and the
-    most good ones that it fails too. 0 and 1 ask for nothing.
+    """What the judges and the chosen assertions together must reach on people's grades, in every
+    branch: the least share of the bad samples that they fail, and the highest of the good ones.
+
+    The smallest set of assertions that reaches both is chosen. 0 and 1 ask for nothing; then it is
+    the set that agrees with people best.
     """
 
     min_coverage: float = 0.0

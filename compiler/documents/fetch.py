@@ -1,4 +1,4 @@
-"""A knowledge leaf goes in; the documents that it pins come out, normalised.
+"""A reference to documents goes in; the texts that it pins come out, normalised.
 
 A pass of its own because it is the only one that reaches outside: it speaks to git and to nothing
 else, reads only from the tree of one commit, and keeps what it fetched in a folder of bare
@@ -20,7 +20,7 @@ from compiler.diagnostics import Report
 from compiler.documents.address import HINT, refusal, shown
 from compiler.documents.patterns import MAX_BYTES, READ, matching, near
 from compiler.documents.text import normalise
-from compiler.leaf import KnowledgeLeaf
+from compiler.leaf import DocumentRef
 from compiler.source import Source, blob_id
 
 try:
@@ -40,7 +40,7 @@ _REF = re.compile(r"(?!-)[\w./-]+")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of a commit; `text` is normalised, `commit` is "" for a work tree."""
+    """One file of a commit; `text` is normalised or as it is, `commit` is "" for a work tree."""
 
     path: str
     repo: str
@@ -49,54 +49,60 @@ class Document:
     text: str
 
 
-def fetch(leaf: KnowledgeLeaf, source: Source, cache: Path, report: Report) -> tuple[Document, ...]:
-    """The documents of a leaf, sorted by path; reports T139 to T144 at the leaf's `document`."""
-    if leaf.document.repo == ".":
-        found = _select(leaf, source.paths, report)
+def fetch(
+    wanted: DocumentRef, source: Source, cache: Path, report: Report, as_it_is: bool = False
+) -> tuple[Document, ...]:
+    """The documents of a leaf or a route, sorted by path; reports T139 to T144 at their place.
+
+    `as_it_is` takes any text file, such as code, and changes nothing in it.
+    """
+    if wanted.repo == ".":
+        found = _select(wanted, source.paths, report, as_it_is)
         try:
             read = {path: source.read(path) for path in found}
         except OSError as wrong:
             message = f"cannot read a document: {_last_line(wrong)}"
-            report.add(T140, message, leaf.document.span, "see that the file can be read")
+            report.add(T140, message, wanted.span, "see that the file can be read")
             return ()
-        return tuple(_documents(leaf, source.revision, read, report))
+        return tuple(_documents(wanted, source.revision, read, report, as_it_is))
     import git
 
     try:
-        address = _address(leaf.document.repo)
+        address = _address(wanted.repo)
         folder = cache / hashlib.sha256(address.encode()).hexdigest()[:20]
         with _alone(folder), _opened(folder) as repo:
-            commit = _commit(repo, address, leaf.document.commit)
+            commit = _commit(repo, address, wanted.commit)
             if not commit:
                 raise _UnusableError(
                     T141,
-                    f"`{shown(leaf.document.repo)}` has no commit `{leaf.document.commit}`",
+                    f"`{shown(wanted.repo)}` has no commit `{wanted.commit}`",
                     "pin the full hash of a commit that was pushed (`git rev-parse HEAD`)",
                 )
             blobs = _blobs(repo, commit)
-            found = _select(leaf, sorted(blobs), report)
+            found = _select(wanted, sorted(blobs), report, as_it_is)
             read = {path: _read(repo, blobs[path]) for path in found}
     except _UnusableError as wrong:
-        place = leaf.document.places[0] if wrong.code is T139 else leaf.document.span
+        place = wanted.places[0] if wrong.code is T139 else wanted.span
         report.add(wrong.code, wrong.message, place, wrong.hint)
         return ()
     except (git.GitError, OSError, ValueError) as wrong:
-        message = f"cannot read `{shown(leaf.document.repo)}`: {_last_line(wrong)}"
+        message = f"cannot read `{shown(wanted.repo)}`: {_last_line(wrong)}"
         hint = "check the address, and that you may read it with `git clone`"
-        report.add(T140, message, leaf.document.span, hint)
+        report.add(T140, message, wanted.span, hint)
         return ()
-    return tuple(_documents(leaf, commit, read, report))
+    return tuple(_documents(wanted, commit, read, report, as_it_is))
 
 
-def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[str]:
+def _select(wanted: DocumentRef, paths: Sequence[str], report: Report, as_it_is: bool) -> list[str]:
     """The paths that a pattern names and that can be read."""
-    wanted = leaf.document
     found: set[str] = set()
     for pattern, place in zip(wanted.patterns, wanted.places[1:], strict=True):
         named = set(matching(paths, pattern))
         if not named:
             report.add(T142, f"no file matches `{pattern}`", place, near(pattern, paths))
         found |= named
+    if as_it_is:
+        return sorted(found)
     for path in sorted(found):
         if not path.lower().endswith(READ):
             suffix = Path(path).suffix.lower()
@@ -111,18 +117,31 @@ def _select(leaf: KnowledgeLeaf, paths: Sequence[str], report: Report) -> list[s
 
 
 def _documents(
-    leaf: KnowledgeLeaf, commit: str, read: Mapping[str, bytes], report: Report
+    wanted: DocumentRef,
+    commit: str,
+    read: Mapping[str, bytes],
+    report: Report,
+    as_it_is: bool,
 ) -> Iterator[Document]:
     for path, data in read.items():
         if len(data) > MAX_BYTES:
             message = f"`{path}` is left out: it has {len(data):,} bytes, more than {MAX_BYTES:,}"
-            report.add(T143, message, leaf.document.span, "split it, and pin the parts")
+            report.add(T143, message, wanted.span, "split it, and pin the parts")
             continue
-        text = normalise(data)
-        if not text:
-            report.add(T144, f"`{path}` holds no text", leaf.document.span, "pin another file")
+        text = _plain(data) if as_it_is else normalise(data)
+        if not text.strip():
+            report.add(T144, f"`{path}` holds no text", wanted.span, "pin another file")
             continue
-        yield Document(path, leaf.document.repo, commit, blob_id(data), text)
+        yield Document(path, wanted.repo, commit, blob_id(data), text)
+
+
+def _plain(data: bytes) -> str:
+    """The text of a file as it is; "" where it is no text."""
+    if b"\0" in data:
+        return ""
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8")
+    return ""
 
 
 class _UnusableError(Exception):

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
+from compiler.expand.asker import Store, Tally
 from compiler.expand.sample import Outcome
-from compiler.expand.walk import Expander, Store, Tally
+from compiler.expand.walk import Expander
 from compiler.lower import Unit
 from compiler.pipeline import Pipeline
 from compiler.teacher import Failure, Teacher
@@ -18,7 +19,8 @@ from compiler.teacher import Failure, Teacher
 class Engine(Protocol):
     """Turns units into outcomes. `teacher` and `judge` are the names of their models."""
 
-    tally: Tally
+    @property
+    def tally(self) -> Tally: ...
 
     @property
     def teacher(self) -> str: ...
@@ -43,7 +45,10 @@ class Local:
     def __init__(self, teacher: Teacher, judge: Teacher, store: Store) -> None:
         self._teachers = tuple(dict.fromkeys((teacher, judge)))
         self._expander = Expander(teacher, judge, store)
-        self.tally = self._expander.tally
+
+    @property
+    def tally(self) -> Tally:
+        return self._expander.tally
 
     @property
     def teacher(self) -> str:

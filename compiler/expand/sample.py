@@ -23,9 +23,11 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 class Origin:
     """Where a sample came from; `generation` is 0 for a human's seed example, 1 for what was made
     from seeds, one more for each step away from there; `parent` is the id of the sample that it was
-    evolved from. `language` is the one that it should be in.
+    evolved from. `language` is the code of the one that it should be in, "" where it is not known.
+    `drawn` tells what was drawn for it, as `NAME=VALUE`.
 
-    `start` and `end` are the 0-based range of characters in the normalised document.
+    `start` and `end` are the 0-based range of characters in the normalised document; `lines` are
+    the first and last line, from 1, of the window that inspired it.
     """
 
     kind: str
@@ -47,6 +49,8 @@ class Origin:
     generation: int = 0
     parent: str = ""
     language: str = ""
+    drawn: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A sample that will not be; `text` is what the teacher wrote, or the question."""
+    """A sample that will not be; `text` is what the teacher wrote, or the question.
+
+    `answer`, `context` and `scores` are what it had so far.
+    """
 
     code: Code
     detail: str
@@ -83,6 +90,24 @@ class Drop:
     stage: str
     text: str
     replies: tuple[str, ...] = ()
+    answer: str = ""
+    context: str = ""
+    scores: Mapping[str, Score] = field(default_factory=dict)
+
+
+def dropped(sample: Sample, code: Code, detail: str, stage: str) -> Drop:
+    """A sample that a later pass drops."""
+    return Drop(
+        code,
+        detail,
+        sample.leaf,
+        stage,
+        sample.question,
+        sample.origin.replies,
+        sample.answer,
+        sample.context,
+        sample.scores,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +116,7 @@ class Outcome:
 
     `number` is the unit's place in the build. `records` counts what was begun: one for the unit,
     and each further record of a reply. `prints` are those of the samples, where an engine makes
-    them (`compiler.expand.print`).
+    them (`compiler.expand.print`). `saturated`: the teacher only repeated itself.
     """
 
     number: int
@@ -101,6 +126,7 @@ class Outcome:
     records: int
     failure: Failure | None = None
     prints: tuple[tuple[int, frozenset[int]], ...] = ()
+    saturated: bool = False
 
 
 def sample_id(messages: Sequence[Message]) -> str:

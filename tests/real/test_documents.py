@@ -24,7 +24,7 @@ def test_pinned_documents_are_fetched_and_cut(taxonomy, mirrored, tmp_path, bran
     assert len(leaves) >= 2
     for leaf in leaves:
         report = Report()
-        documents = fetch(leaf, source, tmp_path, report)
+        documents = fetch(leaf.document, source, tmp_path, report)
         start = time.perf_counter()
         chunks = [piece for document in documents for piece in chunk(document, 500)]
         assert time.perf_counter() - start < 2

@@ -1,0 +1,64 @@
+"""What templates and conditions may ask of a text beside Jinja's own filters and tests.
+
+A file of its own because these are names that contributors write in their pipelines.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from compiler.draw.code import completed, parses, same_code
+from compiler.draw.tokens import tokens
+
+
+def words(text: object) -> int:
+    """The number of words; of a script without spaces each character counts."""
+    return len(tokens(str(text)))
+
+
+def grew(text: object, parent: object) -> int:
+    """By how many words a text is longer than its parent; negative where it shrank."""
+    return words(text) - words(parent)
+
+
+def missing(text: object, required: object) -> list[str]:
+    """Those of the required words, or phrases, that a text does not have.
+
+    A word counts where it stands as a whole word, in small or large letters, and in this form: the
+    plural of it is another word. One without a letter or digit counts where it stands at all.
+    """
+    listed = (
+        [required] if isinstance(required, str) or not isinstance(required, Iterable) else required
+    )
+    said = f" {' '.join(tokens(str(text)))} "
+    return [word for word in map(str, listed) if not _stands(word, str(text), said)]
+
+
+def _stands(word: str, text: str, said: str) -> bool:
+    parts = tokens(word)
+    return f" {' '.join(parts)} " in said if parts else word in text
+
+
+def holds_all(text: object, required: object) -> bool:
+    """Whether a text has every one of the required words; see `missing`."""
+    return not missing(text, required)
+
+
+def starts_with_letter(text: object) -> bool:
+    """Whether the first character, white space aside, is a letter of any script."""
+    return str(text).lstrip()[:1].isalpha()
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "words": words,
+    "grew": grew,
+    "missing": missing,
+    "completed": lambda problem, solution: completed(str(problem), str(solution)),
+}
+"""Jinja filters: `question | grew(parent) <= 20`."""
+
+TESTS: Mapping[str, Callable[..., bool]] = {
+    "holds_all": holds_all,
+    "starts_with_letter": starts_with_letter,
+    "same_code": lambda problem, solution: same_code(str(problem), str(solution)),
+    "parses": lambda text: parses(str(text)),
+}
+"""Jinja tests: `answer is holds_all(words)`, `problem is not same_code(solution)`."""
