@@ -1,87 +1,66 @@
 """Every pipeline folder loads and its example holds; mistakes are found before a token is spent."""
 
-import asyncio
 import re
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-import yaml
 
 from compiler.diagnostics import Report
-from compiler.documents.chunk import chunk
-from compiler.documents.fetch import Document
-from compiler.expand import Expander
-from compiler.journal import Journal
-from compiler.leaf import make_leaf
-from compiler.lower import COLUMNS, lower
+from compiler.example import compare, play, read_example
+from compiler.lower import COLUMNS
 from compiler.pipeline import Folder, folders, load
 from compiler.prompt import render
 from compiler.resources import PIPELINES
-from compiler.source import SourceFile, WorkTree
-from compiler.teacher.scripted import Scripted, lines_of
-from compiler.tree import parse
+from compiler.source import WorkTree
+from compiler.teacher.scripted import lines_of
 
 FOLDERS = list(folders().values())
 
 
 def test_all_pipelines_are_seen():
-    names = ["knowledge-qa", "skill-freeform", "skill-grounded"]
+    names = [
+        "knowledge-dialogue",
+        "knowledge-long",
+        "knowledge-qa",
+        "skill-freeform",
+        "skill-grounded",
+    ]
     assert [folder.name for folder in FOLDERS] == names
     assert sorted(path.parent.name for path in PIPELINES.rglob("pipeline.yaml")) == names
 
 
-def expand_example(folder, example):
+def played(folder, lines=None):
     report = Report()
     pipeline = load(folder, report)
-    leaf = dict(example["leaf"])
-    file = SourceFile(f"{leaf.pop('path')}/qna.yaml", yaml.safe_dump(leaf).encode())
-    leaf = make_leaf(parse(file, report), None)
-    document = Document("text.md", ".", "", "0" * 40, example.get("document", ""))
-    chunks = chunk(document, 500) if example.get("document") else ()
-    units = lower(leaf, chunks, pipeline.name, pipeline.asks, pipeline.asks, report)
-    teacher = Scripted(lines_of(example["teacher"]))
-
-    async def run():
-        expander = Expander(teacher, teacher, Journal(Path(":memory:")))
-        return [o async for o in expander.run(units, {pipeline.name: pipeline})]
-
-    outcomes = asyncio.run(run())
-    assert report.errors == 0
-    return outcomes, teacher
+    tree = read_example(folder, report)
+    made = play(tree, pipeline, report, lines)
+    assert report.errors == 0, [(d.code.id, d.message, d.span) for d in report.diagnostics]
+    return pipeline, tree, made
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_example_holds(folder):
-    example = yaml.safe_load(folder.files["example.yaml"])
-    outcomes, teacher = expand_example(folder, example)
-    samples = [
-        {m.role: m.content for m in sample.messages} for o in outcomes for sample in o.samples
-    ]
-    assert samples == example["samples"]
-    drops = [drop for o in outcomes for drop in o.drops]
-    expected = example["drops"]
-    assert sorted(d.code.id for d in drops) == sorted(e["code"] for e in expected)
-    for wanted in expected:
-        if "question" in wanted:
-            assert (wanted["code"], wanted["question"]) in [(d.code.id, d.text) for d in drops]
-    asked = {request.stage for request in teacher.asked}
-    assert asked == {stage.id for stage in load(folder, Report()).generates}
+    pipeline, tree, made = played(folder)
+    report = Report()
+    compare(tree, pipeline, made, report)
+    assert [(d.message, d.span.line) for d in report.diagnostics] == []
+    assert made.samples
+    assert made.drops
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_always_pass_judge_keeps_what_the_example_drops(folder):
     """The control: the drops come from the judges, not from somewhere else."""
-    example = yaml.safe_load(folder.files["example.yaml"])
-    strict = len(expand_example(folder, example)[0][0].samples)
+    pipeline, tree, strict = played(folder)
     best = {
-        stage.id: str(stage.writes[0].choices[-1])
-        for stage in load(folder, Report()).generates
-        if stage.writes[0].choices
+        stage.id: str(stage.writes[0].choices[-1]) for stage in pipeline.generates if stage.judge
     }
-    example["teacher"] = [
-        {**line, "text": best.get(line["stage"], line["text"])} for line in example["teacher"]
+    lines = [
+        replace(line, text=best.get(line.stage, line.text))
+        for line in lines_of(tree.value["teacher"])
     ]
-    assert len(expand_example(folder, example)[0][0].samples) > strict
+    _, _, mild = played(folder, lines)
+    assert len(mild.samples) > len(strict.samples) or not best
 
 
 def opening(a, b):
@@ -95,10 +74,11 @@ def opening(a, b):
 def test_what_prompts_share_comes_first(folder):
     """So that a server with a prefix cache reads a document, or a task, once for all of them."""
     pipeline = load(folder, Report())
-    shared = "document" if pipeline.takes == "knowledge" else "task"
+    shared = "document" if pipeline.takes == ("knowledge",) else "task"
     long = "Moss grows on the north side of stones. " * 20
     example = {"context": "C.", "question": "Q?", "answer": "A."}
-    columns = dict.fromkeys(COLUMNS[pipeline.takes], "x") | {shared: long, "count": 3}
+    columns = dict.fromkeys(COLUMNS[pipeline.takes[0]], "x") | {shared: long, "count": 3}
+    columns |= pipeline.settings.defaults
     columns |= {f.name: f"written {f.name}" for s in pipeline.generates for f in s.writes}
     one = {**columns, "seed": example, "examples": [example]}
     other_example = {key: f"Other {text}" for key, text in example.items()}
@@ -154,8 +134,8 @@ def test_a_mistake_is_found_at_its_place(code):
 @pytest.mark.parametrize(
     "name, right, wrong",
     [
-        ("pipeline.yaml", "rating >= 2", "question.__class__.__mro__[1].__subclasses__()"),
-        ("pipeline.yaml", "rating >= 2", "question >= 2"),
+        ("pipeline.yaml", "rating >= keep_min", "question.__class__.__mro__[1].__subclasses__()"),
+        ("pipeline.yaml", "rating >= keep_min", "question >= 2"),
         ("answer.j2", "{{ example.answer }}", "{{ example.anser }}"),
         ("pipeline.yaml", "rating: [1, 2, 3]", 'rating: ["n/a", 1, 2]'),
     ],
