@@ -10,6 +10,9 @@ COMMANDS = {
     "plan": "compiler.cli.plan:plan",
     "compile": "compiler.cli.build:compile",
     "show": "compiler.cli.show:show",
+    "pipeline": "compiler.cli.pipeline:app",
+    "grade": "compiler.cli.grade:grade",
+    "calibrate": "compiler.cli.calibrate:calibrate",
     "journal": "compiler.cli.journal:app",
     "mock-teacher": "compiler.cli.mock:mock_teacher",
 }
