@@ -27,10 +27,10 @@ from goals import Goals, fresh
 
 from compiler.curriculum import TeacherSpec
 from compiler.diagnostics import Report
-from compiler.driver import prepare
 from compiler.expand import Local
 from compiler.journal import Journal
 from compiler.mock import running
+from compiler.program import prepare
 from compiler.prompt import render
 from compiler.source import open_source
 from compiler.teacher.make import make_teacher

@@ -24,10 +24,10 @@ from goals import Goals
 
 from compiler.curriculum import TeacherSpec
 from compiler.diagnostics import Report
-from compiler.driver import prepare
 from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.pipeline import Field, Sampling
+from compiler.program import prepare
 from compiler.prompt import Message
 from compiler.source import WorkTree
 from compiler.teacher import Failure

@@ -19,10 +19,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from compiler.diagnostics import Report, Severity
-from compiler.driver import expand, prepare
+from compiler.driver import expand
 from compiler.emit import emit
 from compiler.expand import Local
 from compiler.journal import Journal
+from compiler.program import prepare
 from compiler.source import open_source
 from compiler.teacher import Reply, Unconnected
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from compiler.curriculum import Prices
@@ -56,9 +56,12 @@ class Timed:
     """An engine, and the `seconds` that its expansion took, without what it took to connect."""
 
     def __init__(self, engine: Engine) -> None:
-        self.tally = engine.tally
         self.seconds = 0.0
         self._engine = engine
+
+    @property
+    def tally(self) -> Tally:
+        return self._engine.tally
 
     @property
     def teacher(self) -> str:
@@ -90,7 +93,8 @@ class Timed:
 class Ran:
     """What a run asked and made; `seconds` of wall time.
 
-    `told` is the share of the plan of those who count tokens: a teacher by rule has none.
+    `told` is the share of the plan of those who count tokens: a teacher by rule has none. `prices`
+    are those of the `teacher` and the `judge` that have some.
     """
 
     teacher: str
@@ -100,6 +104,7 @@ class Ran:
     seconds: float
     plan: Plan
     told: Load
+    prices: Mapping[str, Prices] = field(default_factory=dict)
 
     @property
     def share_asked(self) -> float:
@@ -132,6 +137,7 @@ class Ran:
             "tokens_per_second": round(tally.completion_tokens / self.seconds, 3)
             if self.seconds
             else 0.0,
+            "prices": {name: asdict(price) for name, price in self.prices.items()},
             "plan": [
                 {"name": name, "planned": planned, "actual": actual}
                 for name, planned, actual in self.rows()

@@ -20,13 +20,19 @@ from pathlib import Path
 
 from compiler import __version__
 from compiler.card import card
+from compiler.codes import M312
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account
+from compiler.diversity import Diversity
 from compiler.documents.fetch import Document
 from compiler.expand import Drop, Origin, Sample
 from compiler.leaf import Leaf
-from compiler.mix import Mixture
+from compiler.licences import Work, obligations
+from compiler.mix import Mixture, Placed
+from compiler.select.numbers import Numbers
+from compiler.sources import DataSet
 from compiler.spool import Kept, Spool
+from compiler.worth import Worth
 
 Json = dict[str, object]
 
@@ -55,6 +61,7 @@ class LeafRecord:
     chunks: int
     units: int
     skipped: str = ""
+    works: tuple[Work, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ class Product:
     held_out: tuple[Sample, ...]
     mixture: Mixture
     accounts: tuple[Account, ...]
+    data: tuple[DataSet, ...] = ()
+    variety: Diversity | None = None
+    numbers: Numbers | None = None
+    worth: Worth | None = None
 
 
 def emit(product: Product, out: Path) -> Json:
@@ -132,7 +143,7 @@ def _write(product: Product, folder: Path) -> dict[str, Json]:
         ("phase1.jsonl", "knowledge_train_msgs.jsonl", mixture.phase1),
         ("phase2.jsonl", "skills_train_msgs.jsonl", mixture.phase2),
     ):
-        write(name, ({**_sample(text(p.sample)), "replay": p.replay} for p in phase))
+        write(name, (_placed(text(p.sample), p) for p in phase))
         write(theirs, (_instructlab(text(p.sample)) for p in phase))
     files["phase2.jsonl"]["replay"] = sum(placed.replay for placed in mixture.phase2)
     parquet = folder / "samples.parquet"
@@ -147,12 +158,20 @@ def _sample(sample: Sample) -> Json:
     return {
         "id": sample.id,
         "messages": [message.as_json() for message in sample.messages],
+        "question": sample.question,
+        "context": sample.context,
         "branch": sample.branch,
         "leaf": sample.leaf,
         "unmask": sample.unmask,
         "origin": _origin(sample),
         "scores": dict(sample.scores),
     }
+
+
+def _placed(sample: Sample, placed: Placed) -> Json:
+    """The line of a phase: `step` where phase 1 has two."""
+    step = {"step": placed.step} if placed.step else {}
+    return {**_sample(sample), "replay": placed.replay, **step}
 
 
 def _preference(sample: Sample) -> Json:
@@ -180,6 +199,9 @@ def _drop(drop: Drop) -> Json:
         "leaf": drop.leaf,
         "stage": drop.stage,
         "text": drop.text,
+        "answer": drop.answer,
+        "context": drop.context,
+        "scores": dict(drop.scores),
         "replies": list(drop.replies),
     }
 
@@ -210,6 +232,8 @@ def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
             ("replies", texts),
             ("generation", pa.int64()),
             *((n, text) for n in ("parent", "language")),
+            ("drawn", texts),
+            ("lines", pa.list_(pa.int64())),
         ]
     )
     message = pa.struct([("role", text), ("content", text)])
@@ -217,6 +241,7 @@ def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
         [
             ("id", text),
             ("messages", pa.list_(message)),
+            *((n, text) for n in ("question", "context")),
             ("branch", text),
             ("leaf", text),
             ("unmask", pa.bool_()),
@@ -257,6 +282,7 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
                 "blob": record.leaf.blob,
                 "contributor": record.leaf.created_by,
                 "licences": list(record.leaf.licences),
+                "works": [asdict(work) for work in record.works],
                 "pipelines": list(record.pipelines),
                 "documents": [
                     {"path": d.path, "repo": d.repo, "commit": d.commit, "blob": d.blob}
@@ -272,6 +298,20 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
             }
             for record in product.leaves
         ],
+        "sources": [data.as_json() for data in product.data],
+        "obligations": asdict(obligations(_licences(product))),
+        "mixture": {
+            "human": dict(zip(("phase1", "phase2"), product.mixture.human, strict=True)),
+            "diversity": product.variety.as_json() if product.variety else {},
+        },
+        "selection": asdict(product.numbers) if product.numbers else {},
+        "worth": product.worth.as_json() if product.worth else {},
         "passes": [account.as_json() for account in product.accounts],
         "files": {name: dict(files[name]) for name in sorted(files)},
     }
+
+
+def _licences(product: Product) -> set[str]:
+    """Those of what was compiled and mixed in."""
+    leaves = {n for r in product.leaves if r.skipped != M312.id for n in r.leaf.licences}
+    return leaves | {data.settings.licence for data in product.data if not data.skipped}

@@ -44,7 +44,7 @@ NAMES = {
 _CODES = {name: code for code, name in NAMES.items()}
 
 # Frequent words. One that two of these languages have counts for neither.
-_FREQUENT = {
+FREQUENT = {
     "English": (
         "the of and is are was were that which with from this they have has been by what how "
         "does its their when would should can these it's who why where in on an as at or for "
@@ -110,10 +110,10 @@ _SCRIPTS = {
     "Chinese or Japanese": "\u3040-\u30ff\u3400-\u9fff",
 }
 _LATIN = "A-Za-z\u00c0-\u024f"
-_LANGUAGES_OF = Counter(word for words in _FREQUENT.values() for word in set(words.split()))
+_LANGUAGES_OF = Counter(word for words in FREQUENT.values() for word in set(words.split()))
 _LANGUAGE_OF = {
     word: name
-    for name, words in _FREQUENT.items()
+    for name, words in FREQUENT.items()
     for word in words.split()
     if _LANGUAGES_OF[word] == 1
 }

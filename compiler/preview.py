@@ -14,13 +14,13 @@ from compiler.codes import S003, S004, T106, T107, Code, Severity
 from compiler.curriculum import read as read_settings
 from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
-from compiler.driver import Program, load_pipelines, lower_all, prepare
 from compiler.expand import Expander, Outcome, Sample, from_seed
 from compiler.imagine import imagined
 from compiler.journal import Journal
 from compiler.leaf import hold_out_copies, make_leaf
 from compiler.lower import Unit
 from compiler.pipeline import Pipeline
+from compiler.program import Program, load_pipelines, lower_all, prepare
 from compiler.prompt import TEMPLATE_FAULTS, Message
 from compiler.sift import sift
 from compiler.source import Source, SourceFile
@@ -165,8 +165,7 @@ def _sifted(
     seeds = [from_seed(leaf, seed) for leaf in leaves for seed in leaf.shown]
     held_out = [from_seed(leaf, s) for leaf in leaves for s in leaf.seeds if s.held_out]
     written = [sample for outcome in outcomes for sample in outcome.samples]
-    settings = program.curriculum
-    verdicts = sift([*seeds, *written], held_out, settings.sift, settings.samples_per_leaf)
+    verdicts = sift([*seeds, *written], held_out, program.curriculum.sift)
     of_teacher = list(verdicts)[len(seeds) :]
     dropped = [Loss(d.code, d.detail, d.text) for o in outcomes for d in o.drops]
     sifted = [Loss(v.code, v.detail, v.sample.question) for v in of_teacher if v.code]

@@ -38,7 +38,8 @@ def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Brok
     fields, many = request.writes, request.many
     pieces, is_whole = _objects(reply.text, fields) if request.form == "json" else ([], False)
     marks = _marks(reply.text, fields) if not any(pieces) else []
-    if marks and (not pieces or marks[0].start() < reply.text.find("{")):
+    is_tagged = bool(marks) and (not pieces or marks[0].start() < reply.text.find("{"))
+    if is_tagged:
         pieces, is_whole = _pieces(reply.text, marks), bool(marks[-1][1])
     if not pieces and len(fields) == 1 and (request.form != "json" or fields[0].choices):
         pieces = [{fields[0].name: _bare(reply.text, fields[0])}]
@@ -46,6 +47,8 @@ def parse_reply(reply: Reply, request: Request) -> tuple[list[Record], list[Brok
     if not many and (doubtful := _doubtful(pieces, fields)):
         fault = f"the reply holds more than one <{doubtful}>"
         return [], [Broken(D501, fault, reply.text)]
+    if pieces and is_tagged and not many and (early := _early(pieces[0], fields)):
+        return [], [Broken(D501, f"<{early}> comes too early in the reply", reply.text)]
     if not pieces:
         tags = " and ".join(f"<{field.name}>" for field in fields)
         return [], [Broken(D512 if cut else D501, f"no {tags} in the reply", reply.text)]
@@ -187,6 +190,14 @@ def _doubtful(pieces: Sequence[Mapping[str, str]], fields: Sequence[Field]) -> s
         if field.choices and len(made) > 1:
             return field.name
     return ""
+
+
+def _early(piece: Mapping[str, str], fields: Sequence[Field]) -> str:
+    """The text that stands before one that was asked for first, and so was written without it."""
+    texts = [field.name for field in fields if not field.choices]
+    given = [name for name in piece if name in texts]
+    wanted = sorted(given, key=texts.index)
+    return next((name for name, due in zip(given, wanted, strict=True) if name != due), "")
 
 
 def _plain(choice: str) -> str:

@@ -68,7 +68,9 @@ class Spool(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A sample that stays, without its text, which is at `place` in the spool."""
+    """A sample that stays, without its text, which is at `place` in the spool. `human`: it was
+    given, by people or by a data set, and not made here.
+    """
 
     place: int
     id: str
@@ -91,9 +93,10 @@ class Silence:
 class Outcomes:
     """What became of the units so far: texts on disk, counts here.
 
-    `answered` counts units, `records` what they began. `failed`, `dropped` and, of the sift,
-    `sifted` count by code. `silent` holds the requests without an answer by leaf and code;
-    `failing` are the leaves of units without any.
+    `answered` counts units, `records` what they began. `failed`, `dropped` and, of each pass after
+    the expansion, `later` count by code. `silent` holds the requests without an answer by leaf and code;
+    `failing` are the leaves of units without any, `saturated` those for which the teacher only
+    repeats itself.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -102,9 +105,10 @@ class Outcomes:
         self.answered = self.records = 0
         self.failed: Counter[Code] = Counter()
         self.dropped: Counter[Code] = Counter()
-        self.sifted: Counter[Code] = Counter()
+        self.later: dict[str, Counter[Code]] = {"sift": Counter(), "select": Counter()}
         self.silent: dict[tuple[str, Code], Silence] = {}
         self.failing: set[str] = set()
+        self.saturated: set[str] = set()
         self._prints: dict[int, bytes] = {}
 
     def prints(self) -> Iterator[Print]:
@@ -122,6 +126,8 @@ class Outcomes:
         """Takes the outcome of one unit, in any order."""
         number, leaf = outcome.number, outcome.unit.leaf.path
         self.records += outcome.records
+        if outcome.saturated:
+            self.saturated.add(leaf)
         if outcome.failure:
             self.failed[outcome.failure.code] += 1
             self.failing.add(leaf)
@@ -138,13 +144,13 @@ class Outcomes:
             if drop.code.id.startswith("R"):
                 self._count_silence(leaf, number, drop.code, drop.detail)
 
-    def put_seed(self, sample: Sample) -> None:
-        """Takes a human's sample, which comes before all others."""
+    def put_given(self, sample: Sample) -> None:
+        """Takes a sample that no unit made, which comes before all others."""
         self.samples.put(_FIRST, sample)
 
     def put_drop(self, drop: Drop) -> None:
-        """Takes what the sift drops, which comes after all others."""
-        self.sifted[drop.code] += 1
+        """Takes what a later pass drops, named by its stage; it comes after all others."""
+        self.later.setdefault(drop.stage, Counter())[drop.code] += 1
         self.drops.put(_LAST, drop)
 
     def _count_silence(self, leaf: str, number: int, code: Code, detail: str) -> None:
@@ -173,5 +179,5 @@ def _sample(parts: list[Any]) -> Sample:
 
 
 def _drop(parts: list[Any]) -> Drop:
-    code, detail, leaf, stage, text, replies = parts
-    return Drop(CATALOGUE[code], detail, sys.intern(leaf), stage, text, tuple(replies))
+    code, detail, leaf, stage, text, replies, *rest = parts
+    return Drop(CATALOGUE[code], detail, sys.intern(leaf), stage, text, tuple(replies), *rest)

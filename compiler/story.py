@@ -55,6 +55,8 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
     ]
     if origin["document"]:
         span = f"characters {origin['start']} to {origin['end']}"
+        if origin["lines"]:
+            span = "lines {} to {}".format(*origin["lines"])
         lines.append(
             f"document     {origin['document']}, {span} (blob {origin['document_blob'][:12]})"
         )
@@ -65,6 +67,11 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
         f"teacher      {origin['teacher']}",
         f"judge        {origin['judge']}",
     ]
+    if origin["parent"]:
+        lines.append(
+            f"parent       {origin['parent']}, {origin['generation']} generations from people"
+        )
+    lines += [f"drawn        {drawn.replace('=', ': ', 1)}" for drawn in origin["drawn"]]
     lines += [f"score        {name}: {value}" for name, value in sample["scores"].items()]
     replies = journal.get_many(origin["replies"])
     for key in origin["replies"]:

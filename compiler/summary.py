@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from compiler.codes import CATALOGUE, T121, T135, Severity
 from compiler.diagnostics import Diagnostic, Report, counted
-from compiler.driver import Program
 from compiler.imagine import imagined
 from compiler.markdown import cell, code, fenced, words
 from compiler.plan import Line, Plan
+from compiler.program import Program
 from compiler.prompt import Message
 
 MARK = "<!-- trivium check -->"

@@ -21,6 +21,7 @@ from compiler.codes import CATALOGUE
 from compiler.resources import PAGES
 
 NOT_REPLAYED = {
+    "D532": "needs a model that embeds texts",
     "R403": "needs a server that answers with something else than the format",
     "R408": "needs a language model that does not keep to the form",
     "R410": "needs a server that serves another model",

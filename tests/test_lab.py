@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from compiler.diagnostics import Report
-from compiler.driver import prepare
 from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.pipeline import folders, load
 from compiler.plan import plan
+from compiler.program import prepare
 from compiler.source import WorkTree
 from compiler.teacher import Reply, Unconnected
 from tests.taxonomies import knowledge, skill, write

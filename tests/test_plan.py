@@ -21,11 +21,11 @@ from compiler.cost import Money, pair, price_of, seconds_of
 from compiler.curriculum import Prices, TeacherSpec
 from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
-from compiler.driver import prepare
 from compiler.expand import Expander
 from compiler.journal import Journal, Rate
 from compiler.mock import running
 from compiler.plan import Load, plan, probes, scale_of
+from compiler.program import prepare
 from compiler.progress import Progress, say
 from compiler.prompt import Message
 from compiler.source import WorkTree

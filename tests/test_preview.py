@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from compiler.cli import app
 from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
-from compiler.driver import expand, prepare
+from compiler.driver import expand
 from compiler.expand import Local
 from compiler.journal import Journal
 from compiler.preview import program_of, prompts, try_out
+from compiler.program import prepare
 from compiler.source import WorkTree
 from compiler.teacher.extractive import Extractive
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, skill, write

@@ -4,7 +4,7 @@ import os
 import random
 from itertools import pairwise
 
-import compiler.sift
+import compiler.near.added
 from compiler.curriculum import SiftSettings
 from compiler.expand import Origin, Sample, sample_id
 from compiler.expand.print import print_of
@@ -189,8 +189,8 @@ def test_a_template_of_many_words_costs_few_comparisons(monkeypatch):
         compared += 1
         return jaccard(a, b)
 
-    jaccard = compiler.sift.jaccard
-    monkeypatch.setattr(compiler.sift, "jaccard", count)
+    jaccard = compiler.near.added.jaccard
+    monkeypatch.setattr(compiler.near.added, "jaccard", count)
     made = [sample(f"What is the meaning of the word w{i} in the text above?") for i in range(2000)]
     assert codes(made, budget=10_000) == [""] * 2000
     assert compared < 3 * len(made)

@@ -3,7 +3,7 @@
 import pytest
 
 from compiler.documents import fetch as fetching
-from compiler.driver import prepare
+from compiler.program import prepare
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, skill
 
 FULL = "0123456789abcdef0123456789abcdef01234567"

@@ -9,9 +9,9 @@ from markdown_it import MarkdownIt
 
 from compiler.codes import CATALOGUE, S003, T105, T121, T135, T142
 from compiler.diagnostics import Report, Span, clean
-from compiler.driver import prepare
 from compiler.journal import Journal
 from compiler.plan import plan
+from compiler.program import prepare
 from compiler.prompt import Message
 from compiler.source import WorkTree
 from compiler.summary import MARK, Addition, Preview, additions, preview, summarise

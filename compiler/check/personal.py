@@ -69,7 +69,7 @@ def personal_data(look: Look) -> Findings:
         return
     for at, text in look.texts:
         seen = set()
-        found = [*(_mails(text) if mails else ()), *(_numbers(text) if numbers else ())]
+        found = [*(mails_in(text) if mails else ()), *(numbers_in(text) if numbers else ())]
         for hit, kind in found if at[0] not in _NOT_TAUGHT else ():
             if kind not in seen:
                 seen.add(kind)
@@ -81,13 +81,15 @@ def personal_data(look: Look) -> Findings:
                 )
 
 
-def _mails(text: str) -> Iterator[tuple[re.Match[str], str]]:
+def mails_in(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The e-mail addresses of people in a text, and the words for what each is."""
     for hit in re.finditer(_MAIL, text) if "@" in text else ():
         if _is_somebody(hit[1], hit[2]):
             yield hit, "the e-mail address"
 
 
-def _numbers(text: str) -> Iterator[tuple[re.Match[str], str]]:
+def numbers_in(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The numbers that belong to one person in a text, and the words for what each is."""
     if _may_hold_numbers(text):
         for pattern, judge in ((_NUMBER, _number), (_ACCOUNT, _account)):
             for hit in re.finditer(pattern, text):

@@ -20,7 +20,7 @@ _ROWS = bytes(0x61 if chr(byte).isalnum() and byte < 0x80 else 0x20 for byte in 
 
 # What it is, the marks one of which it has, and its shape. Where that has a group `value`, the
 # group is the secret, and has to look like one.
-_SHAPES = (
+SHAPES = (
     ("an AWS access key", "AKIA|ASIA", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     (
         "a GitHub token",
@@ -63,18 +63,18 @@ _SAMPLE = (
 
 def secret(look: Look) -> Findings:
     """T152, each shape once in a text."""
-    if not _may_hold_one(look.joined):
+    if not may_hold_one(look.joined):
         return
     for at, text in look.texts:
-        is_worth_it = at[0] != "document" and _may_hold_one(text)
-        for name, marks, shape in _SHAPES if is_worth_it else ():
+        is_worth_it = at[0] != "document" and may_hold_one(text)
+        for name, marks, shape in SHAPES if is_worth_it else ():
             if any(mark in text for mark in marks.split("|")):
-                real = (hit for hit in re.finditer(shape, text) if _is_real(hit))
+                real = (hit for hit in re.finditer(shape, text) if is_real(hit))
                 yield from (_say(look, at, hit, name) for hit in islice(real, 1))
 
 
 def _say(look: Look, at: Path, hit: re.Match[str], name: str) -> Finding:
-    group = _group(hit)
+    group = group_of(hit)
     return Finding(
         codes.T152,
         f"`{hit[group][:_SHOWN]}…` looks like {name}",
@@ -83,19 +83,21 @@ def _say(look: Look, at: Path, hit: re.Match[str], name: str) -> Finding:
     )
 
 
-def _group(hit: re.Match[str]) -> int | str:
+def group_of(hit: re.Match[str]) -> int | str:
+    """The group of a shape that is the secret."""
     return "value" if "value" in hit.re.groupindex else 0
 
 
-def _may_hold_one(text: str) -> bool:
+def may_hold_one(text: str) -> bool:
+    """Whether it is worth looking for the shapes in a text; fast."""
     if "glpat-" in text or ("@" in text and "://" in text):
         return True
     return _ROW in text.encode("utf-8", "surrogatepass").translate(_ROWS)
 
 
-def _is_real(hit: re.Match[str]) -> bool:
+def is_real(hit: re.Match[str]) -> bool:
     """Whether it is no sample; a bare value, which no maker's mark tells, has to look random."""
-    group = _group(hit)
+    group = group_of(hit)
     if re.search(_SAMPLE, hit[group]):
         return False
     kinds = (str.islower, str.isupper, str.isdigit)

@@ -10,6 +10,7 @@ COMMANDS = {
     "plan": "compiler.cli.plan:plan",
     "compile": "compiler.cli.build:compile",
     "show": "compiler.cli.show:show",
+    "explore": "compiler.cli.explore:explore",
     "pipeline": "compiler.cli.pipeline:app",
     "grade": "compiler.cli.grade:grade",
     "calibrate": "compiler.cli.calibrate:calibrate",

@@ -16,8 +16,8 @@ from compiler.resources import home
 
 if TYPE_CHECKING:
     from compiler.curriculum import TeacherSpec
-    from compiler.driver import Program
     from compiler.plan import Load, Plan
+    from compiler.program import Program
     from compiler.teacher import Teacher
 
 _KINDS = (
@@ -70,7 +70,7 @@ def prepare_asked(
 ) -> "tuple[Program | None, Asked | None]":
     """The program, and who is asked; None where something is wrong."""
     from compiler.curriculum import TeacherSpec
-    from compiler.driver import prepare
+    from compiler.program import equip, prepare
     from compiler.source import open_source
 
     try:
@@ -79,6 +79,7 @@ def prepare_asked(
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from wrong
     program = prepare(source, home() / "documents", report)
+    program = program and equip(program, source, home() / "data", report)
     if program is None:
         return None, None
     if named is None:

@@ -15,12 +15,14 @@ from compiler.diagnostics import Report, counted
 from compiler.resources import home
 
 if TYPE_CHECKING:
+    from compiler.calibrate.verdict import Judging
     from compiler.cluster import Cluster
     from compiler.cost import Ran, Timed
-    from compiler.driver import Program
     from compiler.emit import Product
     from compiler.expand import Engine, Outcome
     from compiler.journal import Journal
+    from compiler.program import Program
+    from compiler.teacher import Teacher
 
 EngineOption = Annotated[
     str,
@@ -84,17 +86,26 @@ def _compile(
     program: "Program", asked: Asked, cluster: "Cluster | None", out: Path, report: Report
 ) -> None:
     """Compiles and prints the books; what stopped it is then in `report`."""
+    from compiler.calibrate.calibration import strict
+    from compiler.calibrate.verdict import Judging
     from compiler.cli import costs
+    from compiler.cli.calibrate import in_ci
     from compiler.cost import Timed, write_run
     from compiler.emit import emit
     from compiler.journal import Journal
+    from compiler.page import NAME
+    from compiler.page import write as write_page
     from compiler.teacher.extractive import NOTICE
 
     _test_writable(out)
+    if in_ci():
+        strict(report)
     with Journal(home() / "journal.sqlite") as journal:
         engine = Timed(_engine(asked, journal, cluster))
+        judging = Judging(asked.judge, journal)
+        apart = asked.judge if cluster else None
         try:
-            product, made = asyncio.run(_expand(program, engine, report))
+            product, made = asyncio.run(_expand(program, engine, judging, apart, report))
         except KeyboardInterrupt:
             typer.echo(
                 "stopped; every answer so far is in the journal: run the same command again",
@@ -104,8 +115,10 @@ def _compile(
         if product is None:
             return
         manifest = emit(product, out)
+        engine.tally.add(judging.tally)
         ran = _ran(program, asked, engine, made, journal)
-    write_run(ran, out)
+        write_run(ran, out)
+        write_page(out, journal, out / NAME, report)
     tally = ran.tally
     typer.echo(
         f"asked {counted(tally.asked, 'question')}; "
@@ -117,7 +130,7 @@ def _compile(
     if ran.teacher.startswith("extractive"):
         typer.echo(f"note: {NOTICE}")
     costs.print_books(manifest)
-    typer.echo(f"written to {out}")
+    typer.echo(f"written to {out}; look through it: {out / NAME}")
 
 
 def _cluster(engine: str, address: str, workers: int, gpus: float) -> "Cluster | None":
@@ -175,7 +188,9 @@ def _ran(program: "Program", asked: Asked, engine: "Timed", made: int, journal: 
             engine.seconds,
         )
     told = asked.told(planned, left=False)
-    return Ran(engine.teacher, engine.judge, tally, made, engine.seconds, planned, told)
+    specs = {"teacher": asked.spec, "judge": asked.judge_spec}
+    prices = {name: spec.prices for name, spec in specs.items() if spec.prices}
+    return Ran(engine.teacher, engine.judge, tally, made, engine.seconds, planned, told, prices)
 
 
 def _report_unparsable(ran: "Ran", report: Report) -> None:
@@ -204,9 +219,16 @@ def _test_writable(out: Path) -> None:
 
 
 async def _expand(
-    program: "Program", engine: "Engine", report: Report
+    program: "Program",
+    engine: "Engine",
+    judging: "Judging",
+    apart: "Teacher | None",
+    report: Report,
 ) -> "tuple[Product | None, int]":
-    """The product, and how many samples the teacher wrote for it."""
+    """The product, and how many samples the teacher wrote for it.
+
+    `apart` is the judge of this process where the engine runs in others.
+    """
     from compiler.driver import expand
     from compiler.progress import Progress
 
@@ -218,5 +240,12 @@ async def _expand(
             made += len(outcome.samples)
             progress.step(f"{made:,} samples")
 
-        product = await expand(program, engine, report, step, home())
+        try:
+            if apart and program.graded.needs_judge and (failure := await apart.open()):
+                report.add(failure.code, failure.detail, hint="check the endpoint and try again")
+                return None, made
+            product = await expand(program, engine, report, step, home(), judging)
+        finally:
+            if apart:
+                await apart.close()
     return product, made

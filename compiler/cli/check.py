@@ -109,8 +109,8 @@ def check(
 
 def _summary(wanted: Wanted, report: Report) -> str:
     """The Markdown for a pull request: also what the leaves without an error would add."""
-    from compiler.driver import prepare
     from compiler.plan import plan
+    from compiler.program import prepare
     from compiler.summary import additions, preview, summarise
     from compiler.teacher.extractive import Extractive
 

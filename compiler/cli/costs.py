@@ -19,9 +19,9 @@ from compiler.progress import duration
 if TYPE_CHECKING:
     from compiler.cost import Ran
     from compiler.curriculum import TeacherSpec
-    from compiler.driver import Program
     from compiler.journal import Rate
     from compiler.plan import Line, Load, Plan, Scale
+    from compiler.program import Program
 
 PROBES = 64
 _COLUMNS = {

@@ -21,11 +21,11 @@ from compiler.diagnostics import Report, Span, clean, counted
 from compiler.resources import home
 
 if TYPE_CHECKING:
-    from compiler.driver import Program
     from compiler.expand import Outcome
     from compiler.lower import Unit
     from compiler.pipeline import Pipeline
     from compiler.preview import Prompt, Trial
+    from compiler.program import Program
     from compiler.source import Source
     from compiler.teacher import Teacher
 

@@ -24,10 +24,10 @@ from tokenizers import Tokenizer
 
 from compiler.curriculum import TeacherSpec
 from compiler.diagnostics import Report
-from compiler.driver import prepare
 from compiler.expand import Expander
 from compiler.journal import Journal
 from compiler.pipeline import Field, Sampling
+from compiler.program import prepare
 from compiler.prompt import Message
 from compiler.reply import odds_of, parse_reply
 from compiler.source import WorkTree

@@ -1,0 +1,39 @@
+"""The command `explore`: a page on which one can look through a build."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compiler.cli.base import BUILD, finish
+from compiler.codes import F605
+from compiler.diagnostics import Report
+from compiler.resources import home
+
+
+def explore(
+    build: Annotated[Path, typer.Argument(metavar="BUILD", help="The build folder.")] = BUILD,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            dir_okay=False,
+            help="The page to write; else explore.html in the build folder.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write an HTML page to look through a build: its funnel, its samples, its drops."""
+    from compiler.journal import Journal
+    from compiler.page import NAME, write
+
+    report = Report()
+    page = out or build / NAME
+    if not (build / "manifest.json").is_file():
+        report.add(F605, f"`{build}` holds no finished build", hint="run `trivium compile` first")
+        finish(report, "human", build)
+    with Journal(home() / "journal.sqlite") as journal:
+        if not write(build, journal, page, report):
+            finish(report, "human", build)
+    typer.echo(page)

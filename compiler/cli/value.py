@@ -1,0 +1,187 @@
+"""The command `value`: what each sample of a build is worth, and those of each contributor."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compiler.cli.base import BUILD, finish, print_table
+from compiler.codes import F605
+from compiler.diagnostics import Report, Span, counted
+
+if TYPE_CHECKING:
+    from compiler.value import Point, Task
+
+_METHODS = ("knn-shapley", "cs-shapley", "leave-one-out")
+_BY = ("sample", "contributor", "document", "leaf")
+_FORMS = ("human", "json")
+_MOST_SHOWN = 20
+
+
+def _one_of(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - as typer takes it
+    def known(name: str | None) -> str | None:
+        if name is not None and name not in names:
+            raise typer.BadParameter(f"`{name}` is not one of {', '.join(names)}")
+        return name
+
+    return known
+
+
+def value(
+    build: Annotated[Path, typer.Argument(metavar="BUILD", help="The build folder.")] = BUILD,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(_METHODS),
+            callback=_one_of(_METHODS),
+            help="How. By default as the build's `select:` says, or by the nearest neighbours.",
+        ),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="|".join(_BY), callback=_one_of(_BY), help="Whose worth.")
+    ] = "contributor",
+    quarantine: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", min=0, max=0.5, help="Share of the samples that counts as lowest."
+        ),
+    ] = 0.1,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(_FORMS),
+            callback=_one_of(_FORMS),
+            help="How it is printed.",
+        ),
+    ] = "human",
+) -> None:
+    """Say what samples add to telling the leaves apart. Nothing is deleted.
+
+    People's held-out questions judge. Listed first are those whose samples are most often among the
+    lowest, which are what a quarantine would hold.
+    """
+    report = Report()
+    settings = _settings(build, report)
+    points = list(_points(build / "samples.jsonl", report))
+    held_out = list(_points(build / "heldout.jsonl", report))
+    if report.errors:
+        finish(report, "human", Path())
+    from compiler.curriculum import ValueSettings
+    from compiler.curriculum.values import section
+    from compiler.value import lowest, task_of
+    from compiler.value import value as value_of
+
+    known = settings["select"].get("value") or {}
+    kind = method or known.get("method", "none")
+    kind = _METHODS[0] if kind == "none" else kind
+    chosen = section(ValueSettings, {**known, "method": kind})
+    task = task_of(points, held_out)
+    values = value_of(task, chosen, settings["seed"])
+    low = lowest(task.points, values, quarantine)
+    rows = _rows(task, values, low, by)
+    if form == "json":
+        found = {
+            "method": kind,
+            "by": by,
+            "classes": list(task.names),
+            "samples": len(task.points),
+            "dev": len(task.dev),
+            "worths": rows,
+            "quarantine": list(low),
+        }
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    typer.echo(
+        f"{counted(len(task.points), 'sample')} by {kind}; classes: {len(task.names):,}; "
+        f"judged by {counted(len(task.dev), 'example')} of people"
+    )
+    if len(task.names) < 2 or not task.dev:
+        typer.echo("all values are 0: there are no two classes to tell apart")
+        return
+    _print_rows(rows, by)
+    named = ", ".join(low[:_MOST_SHOWN]) + (", ..." if len(low) > _MOST_SHOWN else "")
+    typer.echo(
+        f"quarantine: {counted(len(low), 'sample')} of lowest value{': ' * bool(low)}{named}"
+    )
+
+
+def _settings(build: Path, report: Report) -> dict[str, Any]:
+    """The settings that the build was made with."""
+    try:
+        settings = json.loads((build / "manifest.json").read_text("utf-8"))["curriculum"]
+        return {"seed": int(settings["seed"]), "select": dict(settings.get("select") or {})}
+    except (OSError, ValueError, KeyError, TypeError):
+        report.add(F605, f"`{build}` holds no finished build", hint="run `trivium compile` first")
+        finish(report, "human", Path())
+        raise
+
+
+def _points(path: Path, report: Report) -> "Iterator[Point]":
+    """The samples of a file; the first line that is none ends it with a finding."""
+    from compiler.value import point_from
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield point_from(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    place = Span(str(path), number, 1, number, 2)
+                    report.add(F605, "the line is not a sample", place, "build it again")
+                    return
+    except OSError:
+        report.add(F605, f"the build has no `{path.name}`", hint="build it again")
+
+
+def _rows(
+    task: "Task", values: dict[str, float], low: tuple[str, ...], by: str
+) -> list[dict[str, Any]]:
+    """What the table shows and JSON holds: one sample or group each, the worst first."""
+    from compiler.value import worths
+
+    if by != "sample":
+        return [
+            {
+                by: worth.name,
+                "samples": worth.samples,
+                "lowest": worth.lowest,
+                "share": round(worth.share, 6),
+                "value": worth.mean,
+            }
+            for worth in worths(task.points, values, low, by)
+        ]
+    return [
+        {
+            "sample": point.id,
+            "leaf": point.leaf,
+            "contributor": point.contributor,
+            "document": point.document,
+            "human": point.human,
+            "lowest": point.id in low,
+            "value": values[point.id],
+        }
+        for point in sorted(task.points, key=lambda p: (values[p.id], p.id))
+    ]
+
+
+def _print_rows(rows: list[dict[str, Any]], by: str) -> None:
+    """A table of the first rows."""
+    if by == "sample":
+        head = ["sample", "leaf", "contributor", "value"]
+        cells = [[row["sample"], row["leaf"], row["contributor"]] for row in rows]
+    else:
+        head = [by, "samples", "lowest", "share", "value"]
+        cells = [
+            [row[by], f"{row['samples']:,}", f"{row['lowest']:,}", f"{row['share']:.0%}"]
+            for row in rows
+        ]
+    if not rows:
+        typer.echo(f"no sample has a {by}")
+        return
+    shown = [[*c, f"{row['value']:.6f}"] for c, row in zip(cells, rows, strict=True)]
+    print_table(head, shown[:_MOST_SHOWN], left=(0, 1, 2) if by == "sample" else (0,))
+    if len(rows) > _MOST_SHOWN:
+        typer.echo(f"and {len(rows) - _MOST_SHOWN:,} more: `--format json` lists all")
