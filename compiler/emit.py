@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compiler import __version__
 from compiler.card import card
@@ -24,15 +25,16 @@ from compiler.codes import M312
 from compiler.curriculum import Curriculum
 from compiler.diagnostics import Account
 from compiler.diversity import Diversity
-from compiler.documents.fetch import Document
 from compiler.expand import Drop, Origin, Sample
-from compiler.leaf import Leaf
-from compiler.licences import Work, obligations
+from compiler.licences import obligations
 from compiler.mix import Mixture, Placed
-from compiler.select.numbers import Numbers
+from compiler.program import LeafRecord
 from compiler.sources import DataSet
 from compiler.spool import Kept, Spool
 from compiler.worth import Worth
+
+if TYPE_CHECKING:
+    from compiler.select.numbers import Numbers
 
 Json = dict[str, object]
 
@@ -49,19 +51,6 @@ _SETTINGS = (
     "licences",
 )
 _ORIGIN = tuple(field.name for field in fields(Origin))
-
-
-@dataclass(frozen=True, slots=True)
-class LeafRecord:
-    """What became of one leaf; `skipped` is the code that stopped it, "" for none."""
-
-    leaf: Leaf
-    pipelines: tuple[str, ...]
-    documents: tuple[Document, ...]
-    chunks: int
-    units: int
-    skipped: str = ""
-    works: tuple[Work, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +71,7 @@ class Product:
     accounts: tuple[Account, ...]
     data: tuple[DataSet, ...] = ()
     variety: Diversity | None = None
-    numbers: Numbers | None = None
+    numbers: "Numbers | None" = None
     worth: Worth | None = None
 
 

@@ -109,7 +109,9 @@ class _Walk:
         self.unknown |= {field.name for field in stage.writes}
         chosen = {field.name: field.choices[-1] for field in stage.writes if field.choices}
         self.draft = self.draft.with_columns(**chosen)
-        return records * (self._count() if stage.many else 1)
+        if not stage.many:
+            return records
+        return records * (self._number(stage.most) or self._count())
 
     def _ask(self, stage: Generate, calls: float) -> None:
         language = self.trip.unit.ground.language

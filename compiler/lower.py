@@ -25,9 +25,10 @@ from compiler.verify import Checker
 class Ground:
     """What all units of a leaf in one pipeline stand on.
 
-    `settings` are columns that its route sets, `language` is a code such as `de`, "" where it is not known. `words` is
-    the leaf's vocabulary and `texts` what lines are drawn from, where the pipeline draws them;
-    `siblings` are questions of the leaves beside it, `held_out` those that evaluation asks.
+    `settings` are columns that its route sets, `language` is a code such as `de`, "" where nobody
+    knows. `words` is the leaf's vocabulary and `texts` what lines are drawn from, where the
+    pipeline draws them; `siblings` are questions of the leaves beside it, `held_out` those that
+    evaluation asks.
     """
 
     settings: Mapping[str, object] = field(default_factory=dict)

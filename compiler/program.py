@@ -14,7 +14,6 @@ from compiler.curriculum import Curriculum, Route
 from compiler.diagnostics import Report
 from compiler.documents.chunk import Chunk, chunk
 from compiler.documents.fetch import Document, fetch
-from compiler.emit import LeafRecord
 from compiler.front import read_checked
 from compiler.ground import Grounds, check_route
 from compiler.leaf import DocumentRef, KnowledgeLeaf, Leaf, hold_out_copies
@@ -26,6 +25,19 @@ from compiler.schema import guess
 from compiler.sift.references import References, open_references
 from compiler.source import ATTRIBUTION_NAME, Source, beside, in_branch
 from compiler.sources import DataSet, open_data
+
+
+@dataclass(frozen=True, slots=True)
+class LeafRecord:
+    """What became of one leaf; `skipped` is the code that stopped it, "" for none."""
+
+    leaf: Leaf
+    pipelines: tuple[str, ...]
+    documents: tuple[Document, ...]
+    chunks: int
+    units: int
+    skipped: str = ""
+    works: tuple[Work, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

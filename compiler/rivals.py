@@ -6,11 +6,12 @@ the curve of those alone that a checker passed would always rise.
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from compiler.bestof import SIZES, curve, table
+from compiler.diagnostics import counted
 
 FILES = ("samples.jsonl", "drops.jsonl")
 _KEY = '"rivals": [['
@@ -27,20 +28,31 @@ def groups(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
             yield [(_score(proxy), _score(verified)) for proxy, verified in rivals]
 
 
-def report(folder: Path) -> list[str]:
-    """A table of the best of n for each n, what to make of it, and what it cost; nothing where no
-    prompt had rivals.
+def alike(known: Iterable[Group]) -> dict[int, list[Group]]:
+    """The groups by their size, from 2 on, without sizes that fewer than a tenth of them have: a
+    curve over prompts that differ from point to point would tell of the prompts.
     """
-    known = list(groups(_lines(folder)))
-    most = max(map(len, known), default=0)
-    ns = [*(n for n in SIZES if n < most), most] if most > 1 else []
-    return [*table(curve(known, ns)), *_cost(known)] if ns else []
+    by_size: dict[int, list[Group]] = {}
+    for group in known:
+        by_size.setdefault(len(group), []).append(group)
+    total = sum(map(len, by_size.values()))
+    return {
+        size: by_size[size]
+        for size in sorted(by_size)
+        if size > 1 and len(by_size[size]) >= total / 10
+    }
 
 
-def _cost(known: Sequence[Group]) -> list[str]:
-    """How many answers it took, beside one a prompt."""
-    answers = sum(map(len, known))
-    return [f"{answers:,} answers were written and scored for {len(known):,} prompts"]
+def report(folder: Path) -> list[str]:
+    """For each number of answers a table of what the best of them is worth, what to make of it, and
+    what it cost; nothing where no prompt had rivals.
+    """
+    lines = []
+    for size, found in alike(groups(_lines(folder))).items():
+        lines += table(curve(found, [*(n for n in SIZES if n < size), size]))
+        asked = f"{size * len(found):,} answers were written and scored"
+        lines.append(f"{asked} for {counted(len(found), 'prompt')}")
+    return lines
 
 
 def _lines(folder: Path) -> Iterator[Mapping[str, Any]]:

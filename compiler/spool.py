@@ -94,9 +94,9 @@ class Outcomes:
     """What became of the units so far: texts on disk, counts here.
 
     `answered` counts units, `records` what they began. `failed`, `dropped` and, of each pass after
-    the expansion, `later` count by code. `silent` holds the requests without an answer by leaf and code;
-    `failing` are the leaves of units without any, `saturated` those for which the teacher only
-    repeats itself.
+    the expansion, `later` count by code. `silent` holds the requests without an answer by leaf and
+    code; `failing` are the leaves of units without any, `saturated` those for which the teacher
+    only repeats itself.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -61,7 +61,8 @@ class Rivals(Unconnected):
     async def ask(self, request):
         self.asked.append(request)
         if request.stage == "questions":
-            made = (f"Ask {draw(f'{request.messages} {i}')}?" for i in range(5))
+            key = f"{request.messages} {request.index}"
+            made = (f"Ask {draw(f'{key} {i}')}?" for i in range(5))
             return Reply("".join(f"<question>{text}</question>" for text in made))
         if request.stage == "fitting":
             return Reply("yes" if draw(request.columns["question"]) < 0.9 else "no")
@@ -155,7 +156,7 @@ def test_the_first_of_equals_is_the_best_whatever_the_order_of_replies():
 def build(folder, teacher, **settings):
     """The folder of a build of one leaf with a checker."""
     route = {"kind": "freeform", "pipeline": "best-of-n", "with": settings, "verify": PASSES}
-    told = {"version": 1, "samples_per_leaf": 100, "routes": [route]}
+    told = {"version": 1, "samples_per_leaf": 60, "routes": [route]}
     write(folder, {SKILL: skill(), "curriculum.yaml": yaml.safe_dump(told).encode()})
     findings = Report()
     program = prepare(WorkTree(folder), folder / ".home", findings)
@@ -177,7 +178,7 @@ def test_the_report_shows_where_a_proxy_leads_astray(tmp_path):
         return draw(re.sub("^(good|bad) ", "", text))
 
     def answers(key):
-        right = draw(f"truth {key}") < (0.1 + polish(key) if polish(key) < 0.92 else 0.05)
+        right = draw(f"truth {key}") < (0.9 if 0.4 < polish(key) < 0.92 else 0.05)
         return f"{'good' if right else 'bad'} {key}"
 
     def rates(text):
@@ -198,7 +199,7 @@ def test_the_report_shows_where_a_proxy_leads_astray(tmp_path):
     assert any("only the proxy's rises" in line for line in lines)
     prompts = int(rows[0][4])
     assert lines[-1] == f"{16 * prompts:,} answers were written and scored for {prompts} prompts"
-    lines, rows = points(tmp_path / "checker", n=16)
+    lines, rows = points(tmp_path / "checker", n=8)
     verified = [row[2] for row in rows]
     assert verified == sorted(verified), "the control: a checker is no proxy"
     assert not any("only the proxy's rises" in line for line in lines)
@@ -212,6 +213,17 @@ def test_the_curve_counts_answers_that_were_dropped(tmp_path):
     assert any(group[0][1] == 0 for group in gone)
     assert all(len(group) == 4 for group in kept + gone)
     assert report(folder)[-1].startswith(f"{4 * len(kept + gone):,} answers")
+
+
+def test_a_curve_keeps_to_prompts_of_as_many_answers(tmp_path):
+    few, many = [(1.0, 1.0), (2.0, 0.0)], [(3.0, 1.0)] * 4
+    lines = [{"rivals": group} for group in [few] * 5 + [many] * 4 + [many[:3]] + [[]]]
+    texts = [json.dumps(line) for line in lines]
+    (tmp_path / "samples.jsonl").write_text("\n".join(texts[:6]))
+    (tmp_path / "drops.jsonl").write_text("\n".join(texts[6:]))
+    rows = [line.split() for line in report(tmp_path)]
+    counts = [(int(row[0]), int(row[4])) for row in rows if row[0] in "1234" and len(row) == 5]
+    assert counts == [(1, 5), (2, 5), (1, 1), (2, 1), (3, 1), (1, 4), (2, 4), (4, 4)]
 
 
 def test_a_build_without_rivals_reports_none(tmp_path):
@@ -250,5 +262,5 @@ def test_the_command_ends_with_the_curve(tmp_path, monkeypatch):
     end = said[said.index("best of") :].splitlines()
     assert end[0].split() == ["best", "of", "proxy", "verified", "KL", "prompts"]
     assert [line.split()[0] for line in end[1:4]] == ["1", "2", "3"]
-    assert end[4] == "3 answers were written and scored for 1 prompts"
+    assert end[4] == "3 answers were written and scored for 1 prompt"
     assert math.isclose(float(end[3].split()[3]), kl(3), abs_tol=0.005)

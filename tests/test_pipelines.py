@@ -8,7 +8,7 @@ import pytest
 from compiler.diagnostics import Report
 from compiler.example import compare, play, read_example
 from compiler.lower import COLUMNS
-from compiler.pipeline import Folder, folders, load
+from compiler.pipeline import Draw, Folder, folders, load
 from compiler.prompt import render
 from compiler.resources import PIPELINES
 from compiler.source import WorkTree
@@ -19,11 +19,9 @@ FOLDERS = list(folders().values())
 
 def test_all_pipelines_are_seen():
     names = [
-        "knowledge-dialogue",
-        "knowledge-long",
-        "knowledge-qa",
-        "skill-freeform",
-        "skill-grounded",
+        *("alpaca", "best-of-n", "evol-instruct", "evol-knowledge", "exercise"),
+        *("knowledge-dialogue", "knowledge-long", "knowledge-qa", "oss-instruct", "self-instruct"),
+        *("skill-freeform", "skill-grounded", "textbook", "textbook-skill"),
     ]
     assert [folder.name for folder in FOLDERS] == names
     assert sorted(path.parent.name for path in PIPELINES.rglob("pipeline.yaml")) == names
@@ -79,6 +77,8 @@ def test_what_prompts_share_comes_first(folder):
     example = {"context": "C.", "question": "Q?", "answer": "A."}
     columns = dict.fromkeys(COLUMNS[pipeline.takes[0]], "x") | {shared: long, "count": 3}
     columns |= pipeline.settings.defaults
+    draws = [d for s in pipeline.every() if isinstance(s, Draw) for d in s.draws]
+    columns |= {d.name: [] if d.number else "drawn" for d in draws}
     columns |= {f.name: f"written {f.name}" for s in pipeline.generates for f in s.writes}
     one = {**columns, "seed": example, "examples": [example]}
     other_example = {key: f"Other {text}" for key, text in example.items()}

@@ -178,7 +178,7 @@ PLANTED = {
         "Rewrite a program for Easter day.",
     ),
     "punctuation": ("D519", "(Hint) ask for the tide.", "3 hints help to tell a tide."),
-    "letters": ("D519", "写一首关于潮水的短诗。", "Whether 潮水 means tide, tell me."),
+    "letters": ("D519", "写一首关于潮水的短诗。", "Écluses, too, have a tide: tell of one."),
     "rouge": ("D516", SEEDS[0].replace("P", "Z"), "Name whatever river has no delta."),
     "exact": ("D503", f" {NEW[0].upper()}", "Compare wells by taste, in prose."),
 }
@@ -401,13 +401,29 @@ def test_alpaca_shows_people_only():
     assert {s.origin.generation for s in outcome.samples} == {1}
 
 
-@pytest.mark.parametrize("name", ["self-instruct", "alpaca"])
-def test_the_plan_knows_what_a_walk_asks(name):
-    made = pipeline(name)
-    (unit,) = lower(leaf(), (), name, made.asks, 100, Report(), Ground())
-    planned = {q.stage.id: q.calls for q in imagined(unit, made)[0]}
-    assert planned["whole-tasks" if name == "alpaca" else "instructions"] >= 1
-    assert ("instances" in planned) is (name == "self-instruct")
+@pytest.mark.parametrize("name, each", [("self-instruct", 2), ("self-instruct", 5), ("alpaca", 1)])
+def test_the_plan_knows_what_a_walk_asks(name, each):
+    """Of a teacher that always has something new, and writes as many instances as it may."""
+    numbers = iter(range(10**6))
+
+    def news(request):
+        return [
+            " ".join(f"w{next(numbers)}" for _ in range(5)) for _ in range(request.columns["count"])
+        ]
+
+    told = instances(*((f"Lake {i}", f"Depth {i}.") for i in range(9)))
+    whole = lambda request: "".join(TASK.format(one, "none", "Yes.") for one in news(request))  # noqa: E731
+    teacher = Teacher(
+        instructions=lambda r: tagged(*news(r)), instances=told, **{"whole-tasks": whole}
+    )
+    settings = {"instances": each, "rounds": 100}
+    outcome = walk(teacher, 100, name=name, settings=settings)
+    (unit,) = lower(leaf(), (), name, 0, 100, Report(), Ground(settings))
+    planned = {q.stage.id: q.calls for q in imagined(unit, pipeline(name))[0]}
+    assert planned == Counter(request.stage for request in teacher.asked)
+    of_each = Counter(questions(outcome))
+    assert set(of_each.values()) == {each}
+    assert codes(outcome)["D513"] == (9 - each) * len(of_each) * (name == "self-instruct")
 
 
 def compile_(folder, lines, samples, monkeypatch):

@@ -22,8 +22,8 @@ def sample(question, answer="An answer.", kind="synthetic", context="", leaf="kn
     )
 
 
-def codes(samples, held_out=(), budget=100, **settings):
-    verdicts = list(sift(samples, held_out, SiftSettings(**settings), budget))
+def codes(samples, held_out=(), **settings):
+    verdicts = list(sift(samples, held_out, SiftSettings(**settings)))
     return [v.code.id if v.code else "" for v in verdicts]
 
 
@@ -73,23 +73,13 @@ def test_the_same_question_about_another_text_is_another_sample():
     assert codes([a, a]) == ["", "D503"]
 
 
-def test_the_budget_counts_synthetic_samples_per_leaf():
-    made = [
-        sample(f"Question number {i} about {i * i}?", leaf=f"knowledge/{i % 2}") for i in range(8)
-    ]
-    made.insert(0, sample("A human question here?", kind="seed", leaf="knowledge/0"))
-    found = codes(made, budget=3)
-    assert found.count("D513") == 2
-    assert found[0] == ""
-
-
 def shingles(sample):
     """The word pairs of the question with its context, as text."""
     mark = tuple(words(sample.context))
     return {(pair, mark) for pair in pairwise(["", *words(sample.question), ""])}
 
 
-def brute_force(samples, held_out, settings, budget):
+def brute_force(samples, held_out, settings):
     """The verdicts by comparing each sample with all that were kept before it."""
     kept = [(s, shingles(s), "D506") for s in held_out]
     for one in samples:
@@ -125,10 +115,6 @@ def brute_force(samples, held_out, settings, budget):
         elif similarity >= settings.near_duplicate:
             other, _, code = kept[-place]
             verdict = code, f"similarity {similarity:.2f}", other.id
-        elif not human and budget <= sum(
-            s.origin.kind != "seed" and s.leaf == one.leaf for s, _, code in kept if code != "D506"
-        ):
-            verdict = "D513", f"the leaf has its {budget} samples", ""
         else:
             verdict = "", "", ""
             kept.append((one, own, "D505" if human else "D504"))
@@ -163,19 +149,18 @@ def test_verdicts_equal_brute_force_on_random_text():
     for similarity in (0.3, 0.5, 0.7, 0.85, 0.85, 1, draw.random(), draw.random()):
         made = random_samples(draw, 250)
         held_out, made = made[:8], made[8:]
-        settings, budget = SiftSettings(similarity), draw.choice((20, 60, 1000))
+        settings = SiftSettings(similarity)
         found = [
-            (v.code.id if v.code else "", v.detail, v.other)
-            for v in sift(made, held_out, settings, budget)
+            (v.code.id if v.code else "", v.detail, v.other) for v in sift(made, held_out, settings)
         ]
-        assert found == list(brute_force(made, held_out, settings, budget))
+        assert found == list(brute_force(made, held_out, settings))
         codes |= {code for code, _, _ in found}
-    assert codes == {"", "D503", "D504", "D505", "D506", "D513"}
+    assert codes == {"", "D503", "D504", "D505", "D506"}
 
 
 def test_every_sample_has_one_verdict_in_its_place():
     samples = [sample(f"Is {i} a number or not?") for i in range(50)] * 2
-    verdicts = list(sift(samples, [], SiftSettings(), 100))
+    verdicts = list(sift(samples, [], SiftSettings()))
     assert [v.sample for v in verdicts] == samples
     assert [v.code.id if v.code else "" for v in verdicts] == [""] * 50 + ["D503"] * 50
 
@@ -192,7 +177,7 @@ def test_a_template_of_many_words_costs_few_comparisons(monkeypatch):
     jaccard = compiler.near.added.jaccard
     monkeypatch.setattr(compiler.near.added, "jaccard", count)
     made = [sample(f"What is the meaning of the word w{i} in the text above?") for i in range(2000)]
-    assert codes(made, budget=10_000) == [""] * 2000
+    assert codes(made) == [""] * 2000
     assert compared < 3 * len(made)
 
 
@@ -200,7 +185,7 @@ def test_prints_made_elsewhere_give_the_same_verdicts_and_others_would_not():
     draw = random.Random(int(os.environ[SEED]))
     made = random_samples(draw, 60)
     prints = list(map(print_of, made))
-    own = list(sift(made, [], SiftSettings(), 100))
-    assert list(sift(made, [], SiftSettings(), 100, iter(prints))) == own
+    own = list(sift(made, [], SiftSettings()))
+    assert list(sift(made, [], SiftSettings(), iter(prints))) == own
     alike = [prints[0]] * len(prints)
-    assert list(sift(made, [], SiftSettings(), 100, iter(alike))) != own
+    assert list(sift(made, [], SiftSettings(), iter(alike))) != own

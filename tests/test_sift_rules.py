@@ -29,9 +29,7 @@ SKILL, KNOWLEDGE = "compositional_skills/x", "knowledge/x"
 
 def verdicts(samples, text="", held_out=(), references=None, **settings):
     text_of = text if callable(text) else lambda one: text
-    return list(
-        sift(samples, held_out, SiftSettings(**settings), 10_000, None, text_of, references)
-    )
+    return list(sift(samples, held_out, SiftSettings(**settings), None, text_of, references))
 
 
 def codes(samples, text="", held_out=(), references=None, **settings):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from compiler.cli import make_app
 from compiler.curriculum import ValueSettings
 from compiler.features import counts, terms, weights
-from compiler.value import Point, lowest, task_of, value, worths
+from compiler.value import Point, lowest, standings, task_of, value
 from compiler.value.bayes import Bayes
 from compiler.value.cs import cs_shapley, drawn, every, normalised, walks_of
 from compiler.value.knn import knn_shapley
@@ -310,16 +310,16 @@ def test_the_lowest_are_never_people_s_and_leave_a_leaf_its_minimum():
     assert lowest([human, *made], values, 0.3, spare=3) == ("a0", "b0")
 
 
-def test_worths_put_first_who_has_most_of_the_lowest():
+def test_standings_put_first_who_has_most_of_the_lowest():
     made = [
         point(f"{who}{n}", contributor=who, document="d" * (n > 1))
         for who in "xyz"
         for n in range(3)
     ]
     values = dict(zip((p.id for p in made), (5, 5, -9, 1, 1, 1, 2, 2, 2), strict=True))
-    found = worths(made, values, ("x2", "y0"), "contributor")
+    found = standings(made, values, ("x2", "y0"), "contributor")
     assert [(w.name, w.samples, w.lowest) for w in found] == [("x", 3, 1), ("y", 3, 1), ("z", 3, 0)]
-    assert [w.name for w in worths(made, values, (), "document")] == ["d"]
+    assert [w.name for w in standings(made, values, (), "document")] == ["d"]
 
 
 def test_a_text_is_cut_into_words_and_letters_of_scripts_without_spaces():
@@ -371,15 +371,15 @@ def test_a_contributor_of_swapped_answers_ranks_last(tmp_path):
     before = (tmp_path / "build" / "samples.jsonl").read_bytes()
     found = json.loads(trivium(tmp_path / "build", "--format", "json"))
     assert found["method"] == "knn-shapley"
-    assert len(found["worths"]) == 5
-    assert found["worths"][0]["contributor"] == worst
+    assert len(found["standings"]) == 5
+    assert found["standings"][0]["contributor"] == worst
     assert len(found["quarantine"]) == 5 * SAMPLES // 10
     assert (tmp_path / "build" / "samples.jsonl").read_bytes() == before
     assert trivium(tmp_path / "build").splitlines()[2].startswith(worst)
     write_build(tmp_path / "clean", random.Random(seed), 0)
     clean = json.loads(trivium(tmp_path / "clean", "--format", "json"))
-    (same,) = (w for w in clean["worths"] if w["contributor"] == worst)
-    assert same["share"] < found["worths"][0]["share"] / 1.5
+    (same,) = (w for w in clean["standings"] if w["contributor"] == worst)
+    assert same["share"] < found["standings"][0]["share"] / 1.5
 
 
 def test_class_wise_values_are_the_same_each_time_and_follow_the_build_s_seed(tmp_path):
@@ -391,7 +391,7 @@ def test_class_wise_values_are_the_same_each_time_and_follow_the_build_s_seed(tm
     file = build / "manifest.json"
     file.write_text(file.read_text().replace('"seed": 1', '"seed": 2'))
     assert trivium(*words) != first
-    listed = json.loads(first)["worths"]
+    listed = json.loads(first)["standings"]
     assert [one["value"] for one in listed] == sorted(one["value"] for one in listed)
 
 

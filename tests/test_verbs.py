@@ -379,7 +379,8 @@ def test_several_turns_make_one_sample():
     say = {"do": "say", "messages": turns, "unmask": True}
     said["stages"] = [ASK, ANSWER, follow, say]
     texts = {name: text.encode() for name, text in TEMPLATES.items()}
-    folder = Folder("mine", "mine", {**texts, "pipeline.yaml": yaml.safe_dump(said).encode()})
+    written = yaml.safe_dump(said, sort_keys=False).encode()
+    folder = Folder("mine", "mine", {**texts, "pipeline.yaml": written})
     made = load(folder, Report())
     says = {"follow": lambda request, drawn: f"<second>And {drawn}?</second><reply>Yes.</reply>"}
     for tone, roles in (("plain", "user assistant user assistant"), ("kind", "system user")):

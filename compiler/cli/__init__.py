@@ -10,6 +10,7 @@ COMMANDS = {
     "plan": "compiler.cli.plan:plan",
     "compile": "compiler.cli.build:compile",
     "show": "compiler.cli.show:show",
+    "value": "compiler.cli.value:value",
     "explore": "compiler.cli.explore:explore",
     "pipeline": "compiler.cli.pipeline:app",
     "grade": "compiler.cli.grade:grade",

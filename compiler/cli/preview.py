@@ -132,7 +132,7 @@ def _overview(program: "Program", teacher: "Teacher") -> Iterator[_Line]:
     yield "", f"pipeline {pipeline.name}: {pipeline.about}"
     yield (
         "",
-        f"{chunks}{counted(line.units, 'unit')} for {counted(pipeline.asks, 'sample')} each: at "
+        f"{chunks}{counted(line.units, 'unit')} for {counted(line.samples // max(1, line.units), 'sample')} each: at "
         f"most {counted(line.calls, 'call')}, {line.prompt_tokens:,} tokens of prompts, "
         f"{line.completion_tokens:,} of replies{known}",
     )

@@ -89,7 +89,7 @@ def value(
             "classes": list(task.names),
             "samples": len(task.points),
             "dev": len(task.dev),
-            "worths": rows,
+            "standings": rows,
             "quarantine": list(low),
         }
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -140,18 +140,18 @@ def _rows(
     task: "Task", values: dict[str, float], low: tuple[str, ...], by: str
 ) -> list[dict[str, Any]]:
     """What the table shows and JSON holds: one sample or group each, the worst first."""
-    from compiler.value import worths
+    from compiler.value import standings
 
     if by != "sample":
         return [
             {
-                by: worth.name,
-                "samples": worth.samples,
-                "lowest": worth.lowest,
-                "share": round(worth.share, 6),
-                "value": worth.mean,
+                by: standing.name,
+                "samples": standing.samples,
+                "lowest": standing.lowest,
+                "share": round(standing.share, 6),
+                "value": standing.mean,
             }
-            for worth in worths(task.points, values, low, by)
+            for standing in standings(task.points, values, low, by)
         ]
     return [
         {

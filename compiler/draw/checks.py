@@ -3,6 +3,7 @@
 A file of its own because these are names that contributors write in their pipelines.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from compiler.draw.code import completed, parses, same_code
@@ -42,6 +43,22 @@ def holds_all(text: object, required: object) -> bool:
     return not missing(text, required)
 
 
+def starts_like(text: object, others: Iterable[object]) -> bool:
+    """Whether the first character, white space aside, is a letter of a script that one of the other
+    texts has, or a digit.
+    """
+    first = str(text).lstrip()[:1]
+    known = {_script(character) for other in others for character in str(other)}
+    return first.isdigit() or (first.isalpha() and _script(first) in known)
+
+
+def _script(character: str) -> str:
+    """The first word of a letter's Unicode name, such as `ARABIC`; "" for what is no letter."""
+    if not character.isalpha():
+        return ""
+    return unicodedata.name(character, "").split("-")[0].split(" ")[0]
+
+
 def starts_with_letter(text: object) -> bool:
     """Whether the first character, white space aside, is a letter of any script."""
     return str(text).lstrip()[:1].isalpha()
@@ -57,6 +74,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
 
 TESTS: Mapping[str, Callable[..., bool]] = {
     "holds_all": holds_all,
+    "starts_like": starts_like,
     "starts_with_letter": starts_with_letter,
     "same_code": lambda problem, solution: same_code(str(problem), str(solution)),
     "parses": lambda text: parses(str(text)),

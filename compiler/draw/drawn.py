@@ -49,13 +49,14 @@ class Drawn:
     """One column. `source` is `list` or one of `SOURCES`; `file` is that of a list, "" where it
     stands in the pipeline itself.
 
-    `number` is None for one value. `values` and `weights` are those of a list, `least` and `most`
-    the lengths of a window of lines.
+    `number` is None for one value; whoever draws looks up what it names, where it is the name of a
+    column. `values` and `weights` are those of a list, `least` and `most` the lengths of a window
+    of lines.
     """
 
     name: str
     source: str
-    number: int | None = None
+    number: int | str | None = None
     values: tuple[object, ...] = ()
     weights: tuple[float, ...] = ()
     least: int = LEAST
@@ -69,6 +70,7 @@ class Drawn:
         A window of lines is a mapping {text, path, start, end, blob}.
         """
         chance = Random(seed + b"\0" + self.name.encode())
+        assert not isinstance(self.number, str)
         number = 1 if self.number is None else self.number
         found: Sequence[object]
         if self.source == "lines":
@@ -123,7 +125,7 @@ def draws(
 def _drawn(name: str, said: Mapping[str, object], files: Mapping[str, bytes]) -> Drawn:
     source = said["from"]
     number = said.get("number")
-    assert number is None or isinstance(number, int)
+    assert number is None or isinstance(number, int | str)
     kind = source if isinstance(source, str) and source in SOURCES else "list"
     fitting = {"lines": _OF_LINES, "list": _OF_LISTS}.get(kind, ("from", "number"))
     for key in said:
@@ -146,7 +148,7 @@ def _shown(source: object) -> str:
     return f"`{source}`" if isinstance(source, str) else "a list"
 
 
-def _lines(name: str, number: int | None, said: Mapping[str, object]) -> Drawn:
+def _lines(name: str, number: int | str | None, said: Mapping[str, object]) -> Drawn:
     least = said.get("least", LEAST)
     assert isinstance(least, int)
     most = said.get("most", max(MOST, least))

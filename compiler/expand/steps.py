@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from compiler.codes import D528, P208
+from compiler.codes import D513, D528, P208
 from compiler.expand.asker import Asker
 from compiler.expand.trip import Draft, End, Trip
 from compiler.expand.verbs import draw, keep, number_of, spread, unique
@@ -114,6 +114,7 @@ class Steps:
             code, detail = heard.failure.code, heard.failure.detail
             return End(drops=[trip.drop(code, detail, stage.id, told)])
         judged = all(field.choices for field in stage.writes)
+        most = int(number_of(stage.most, draft)) or len(heard.records)
         made = [
             replace(
                 told,
@@ -121,9 +122,13 @@ class Steps:
                 scores={**draft.scores, **(record if judged else {}), **heard.odds},
                 trail=(*draft.trail, at) if stage.many else draft.trail,
             )
-            for at, record in enumerate(heard.records)
+            for at, record in enumerate(heard.records[:most])
         ]
         drops = [trip.drop(b.code, b.detail, stage.id, told, b.text) for b in heard.broken]
+        drops += [
+            trip.drop(D513, f"one reply has {most} at most", stage.id, told, str(record))
+            for record in heard.records[most:]
+        ]
         trip.records += len(made) + len(drops) - 1
         return End(made, drops=drops)
 

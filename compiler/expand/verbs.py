@@ -40,6 +40,8 @@ def drawn_by(trip: Trip, stage: Draw, draft: Draft) -> Draft:
     generation, lines, told = draft.generation, draft.lines, list(draft.drawn)
     for drawn in stage.draws:
         seed = hashlib.sha256(trip.seed(stage, draft) + drawn.name.encode()).digest()
+        if isinstance(drawn.number, str):
+            drawn = replace(drawn, number=int(number_of(drawn.number, draft)))
         value = columns[drawn.name] = drawn.draw(pool, seed)
         if drawn.source == "pool" and isinstance(value, list):
             shown = {id(one) for one in value}
@@ -59,7 +61,7 @@ def _told(name: str, value: object) -> list[str]:
         value = value.get("name")
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
         value = ", ".join(value)
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int | float) and value != "":
         return [f"{name}={str(value)[:_SHOWN]}"]
     return []
 

@@ -37,11 +37,11 @@ class Near:
             self._ends.append(len(hashes))
         ends = np.array(self._ends)
         known, alike = np.unique(np.array(keys), return_inverse=True)
-        self._alike, self._first = _flat(alike), array("i", [-1]) * len(known)
+        self._alike, self._first = alike.data, array("i", [-1]) * len(known)
         members = rarest_first(np.asarray(hashes), ends)
-        self._members = array("Q", members.tobytes())
+        self._members = members.data
         marks = marks_of(members, ends, threshold)
-        self._marks, self._mark_ends = _flat(marks.marks), _flat(marks.ends)
+        self._marks, self._mark_ends = marks.marks.data, marks.ends.data
         self._index = _Index(marks.number)
         self._turns = array("i", [-1]) * len(keys)
         self._added = 0
@@ -93,10 +93,10 @@ class Near:
     def _size(self, number: int) -> int:
         return self._ends[number + 1] - self._ends[number]
 
-    def _set(self, number: int) -> "array[int]":
+    def _set(self, number: int) -> memoryview:
         return self._members[self._ends[number] : self._ends[number + 1]]
 
-    def _marks_of(self, number: int) -> "array[int]":
+    def _marks_of(self, number: int) -> memoryview:
         return self._marks[self._mark_ends[number] : self._mark_ends[number + 1]]
 
 
@@ -119,8 +119,3 @@ class _Index:
         while at >= 0:
             yield self._numbers[at]
             at = self._before[at]
-
-
-def _flat(numbers: np.ndarray) -> "array[int]":
-    """As an array of Python, of which one element is read faster."""
-    return array("i", numbers.astype(np.int32).tobytes())

@@ -14,10 +14,12 @@ from compiler.near.reach import reach
 
 Hashes = NDArray[np.uint64]
 Whole = NDArray[np.int64]
+Truth = NDArray[np.bool_]
 
 _AT_ONCE = 2**20  # for a bounded memory
 _COUNTERS = 2**24
-_SHARED = np.uint64(1 << 56)
+_SHARED = np.uint64(2**56)
+_REST = np.uint64(2**56 - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd: what 2**64 is by the golden ratio
 
 
@@ -25,14 +27,14 @@ def rarest_first(hashes: Hashes, ends: Whole) -> Hashes:
     """Each set's members, in ascending order and the rarest first, from as many hashes.
 
     A member's highest byte is the logarithm of how many sets have it, by counters that some hashes
-    share, and 0 where that is one; the others are the highest of its hash.
+    share, and 0 where that is one; the others are those of its hash.
     """
     counts = _counts(hashes)
     levels = np.minimum(8 * np.log2(np.maximum(counts, 1)), 255).astype(np.uint64) << 56
     members = np.empty_like(hashes)
     for at in range(0, len(hashes), _AT_ONCE):
         some = hashes[at : at + _AT_ONCE]
-        members[at : at + _AT_ONCE] = levels[_counters(some, len(counts))] | some >> 8
+        members[at : at + _AT_ONCE] = levels[_counters(some, len(counts))] | some & _REST
     for size, numbers in _by_size(ends):
         places = ends[numbers][:, None] + np.arange(size)
         members[places] = np.sort(members[places], axis=1)
@@ -46,7 +48,7 @@ class Marks:
     A mark is a number from 0, doubled; 1 is added where the set shows it to larger sets too.
     """
 
-    marks: Whole
+    marks: NDArray[np.int32]
     ends: Whole
     number: int
 
@@ -58,7 +60,8 @@ def marks_of(members: Hashes, ends: Whole, similarity: float) -> Marks:
     `members` are those of `rarest_first`.
     """
     nothing = np.empty(0, np.uint64), np.empty(0, np.int64)
-    pairs, owners = map(np.concatenate, zip(nothing, *_pairs(members, ends, similarity)))
+    found = zip(nothing, *_pairs(members, ends, similarity), strict=True)
+    pairs, owners = map(np.concatenate, found)
     counts = _counts(pairs)
     several = counts[_counters(pairs, len(counts))] > 1
     pairs, owners = pairs[several], owners[several]
@@ -72,7 +75,8 @@ def marks_of(members: Hashes, ends: Whole, similarity: float) -> Marks:
     marks = (owners[kept] >> 1) << 32 | numbers << 1 | owners[kept] & 1
     marks.sort()
     of_each = np.bincount(marks >> 32, minlength=len(ends) - 1)
-    return Marks(marks & 0xFFFFFFFF, np.append(0, np.cumsum(of_each)), int(useful.sum()))
+    ends = np.append(0, np.cumsum(of_each))
+    return Marks((marks & 0xFFFFFFFF).astype(np.int32), ends, int(useful.sum()))
 
 
 def _pairs(members: Hashes, ends: Whole, similarity: float) -> Iterator[tuple[Hashes, Whole]]:
@@ -93,11 +97,11 @@ def _pairs(members: Hashes, ends: Whole, similarity: float) -> Iterator[tuple[Ha
             yield (a * _MIX ^ b)[marks], (owners << 1 | shown)[marks]
 
 
-def _together(a: Hashes, b: Hashes, groups: int) -> NDArray[np.bool_]:
+def _together(a: Hashes, b: Hashes, groups: int) -> Truth:
     """Which pairs are within a group; without groups each member is a mark by itself."""
-    if groups == 0:
-        return np.equal(a, b)
-    return np.equal((a ^ b) & np.uint64(groups - 1), 0) & (a != b)
+    other = a ^ b
+    together: Truth = (other == 0) if groups == 0 else (other != 0) & (other & (groups - 1) == 0)
+    return together
 
 
 def _by_size(ends: Whole) -> Iterator[tuple[int, Whole]]:
@@ -110,8 +114,8 @@ def _by_size(ends: Whole) -> Iterator[tuple[int, Whole]]:
 
 
 def _counters(hashes: Hashes, number: int) -> Whole:
-    """Which counter of a power of two each hash has, by its highest bits."""
-    return (hashes >> np.uint64(65 - number.bit_length())).view(np.int64)
+    """Which of the counters each hash has; their number is a power of two."""
+    return (hashes & (number - 1)).view(np.int64)
 
 
 def _counts(hashes: Hashes) -> Whole:

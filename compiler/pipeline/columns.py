@@ -5,7 +5,7 @@ template reads what is there, and renders.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compiler.codes import P202, P208, P213
 from compiler.diagnostics import Report, Span
@@ -70,6 +70,7 @@ class _Walk:
             self._check(stage.when, self.tree.span((*path, "when")))
         match stage:
             case Generate():
+                self._number(stage.most, (*path, "most"))
                 for template in (stage.prompt, *(pack for _, pack in stage.packs)):
                     self._check(template, Span(template.name))
                 for filled in stage.writes:
@@ -78,6 +79,9 @@ class _Walk:
                     self.choices[filled.name] = filled.choices
             case Draw():
                 for drawn in stage.draws:
+                    if isinstance(drawn.number, str):
+                        self._number(drawn.number, (*path, "writes", drawn.name, "number"))
+                        drawn = replace(drawn, number=1)
                     value = drawn.draw(_POOL, b"")
                     self._write(drawn.name, value, (*path, "writes", drawn.name))
             case Keep():

@@ -198,6 +198,7 @@ class Reader:
             Sampling(**(item.get("sampling") or {})),
             form,
             tuple(packs),
+            item.get("most", 0),
             when=when,
         )
 

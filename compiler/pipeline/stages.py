@@ -62,7 +62,8 @@ class Generate(_Stage):
     """Asks the teacher, or the judge, and turns the reply into columns.
 
     `form` is that of the reply: `tags`, `choice` (the only column's choice alone) or `json`.
-    `packs` are the prompts of other languages by their code.
+    `packs` are the prompts of other languages by their code. `most` is how many records of a reply
+    count where there may be many, 0 for all.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Generate(_Stage):
     sampling: Sampling
     form: str = "tags"
     packs: tuple[tuple[str, Template], ...] = ()
+    most: Number = 0
 
     def prompt_in(self, language: str) -> Template:
         """The prompt for leaves of a language, given by its code."""

@@ -87,6 +87,7 @@ class _Leaves:
         self._text_of = text_of
         self._languages: dict[str, Counter[str]] = {}
         self._marks: dict[str, set[tuple[Code, str]]] = {}
+        self._freeform: set[str] = set()
 
     def verdict(self, sample: Sample) -> Verdict | None:
         """The first rule that drops a sample; of a seed it is learned what its leaf is about."""
@@ -96,7 +97,8 @@ class _Leaves:
             self._learn(sample)
             return None
         languages = self._languages.get(sample.leaf, Counter())
-        look = Look(self._look.settings, self._text_of(sample), languages)
+        grounded = sample.leaf not in self._freeform
+        look = Look(self._look.settings, self._text_of(sample), languages, grounded)
         marks = self._marks.get(sample.leaf, set())
         for rule in RULES:
             for found in rule(sample, look):
@@ -105,6 +107,8 @@ class _Leaves:
         return None
 
     def _learn(self, seed: Sample) -> None:
+        if not seed.context and seed.branch != "knowledge":
+            self._freeform.add(seed.leaf)
         said = self._languages.setdefault(seed.leaf, Counter())
         said.update(filter(None, map(language, (seed.question, seed.answer))))
         for rule in RULES:

@@ -211,7 +211,7 @@ def ungrounded(sample: Sample, look: Look) -> Iterator[Found]:
     something out.
     """
     text = look.text or sample.context
-    if not look.settings.grounding or not text:
+    if not look.settings.grounding or not text or not (look.text or look.grounded):
         return
     found = support(sample.answer, f"{text}\n{sample.context}", sample.question)
     wrong = not found.is_enough if look.text else found.is_none

@@ -40,12 +40,14 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Beside the sample: the settings, the `text` of the document that it was made from ("" for
-    none), and the `languages` of its leaf's seeds with how many texts are in each.
+    none), the `languages` of its leaf's seeds with how many texts are in each, and whether the leaf
+    is `grounded`: its seeds work on a given text.
     """
 
     settings: SiftSettings
     text: str = ""
     languages: Mapping[str, int] = field(default_factory=dict)
+    grounded: bool = True
 
 
 Rule = Callable[[Sample, Look], Iterator[Found]]

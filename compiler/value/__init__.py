@@ -13,18 +13,18 @@ from compiler.value.cs import Floats, cs_shapley, normalised, walks_of
 from compiler.value.knn import NEIGHBOURS, knn_shapley
 from compiler.value.loo import leave_one_out
 from compiler.value.point import Point, Task, point_from, point_of, task_of
-from compiler.value.sums import Worth, lowest, worths
+from compiler.value.sums import Standing, lowest, standings
 
 __all__ = [
     "Point",
+    "Standing",
     "Task",
-    "Worth",
     "lowest",
     "point_from",
     "point_of",
+    "standings",
     "task_of",
     "value",
-    "worths",
 ]
 
 

@@ -15,7 +15,7 @@ from compiler.value.point import Point
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class Standing:
     """What all samples of one contributor, document or leaf are worth: how many there are, how many
     of them are among the lowest, and the mean of their values.
     """
@@ -55,9 +55,9 @@ def lowest(
     return tuple(found)
 
 
-def worths(
+def standings(
     points: Sequence[Point], values: Mapping[str, float], low: Iterable[str], by: str
-) -> tuple[Worth, ...]:
+) -> tuple[Standing, ...]:
     """The worth of each contributor, document or leaf (`by`), the worst first: who has the largest
     share among the lowest; of equals, who has the lower mean.
 
@@ -69,7 +69,7 @@ def worths(
         if point.id in values and (name := getattr(point, by)):
             groups.setdefault(name, []).append(point)
     found = [
-        Worth(name, len(of), sum(p.id in among for p in of), fmean(values[p.id] for p in of))
+        Standing(name, len(of), sum(p.id in among for p in of), fmean(values[p.id] for p in of))
         for name, of in groups.items()
     ]
-    return tuple(sorted(found, key=lambda worth: (-worth.share, worth.mean, worth.name)))
+    return tuple(sorted(found, key=lambda one: (-one.share, one.mean, one.name)))

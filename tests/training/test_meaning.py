@@ -69,9 +69,7 @@ def test_the_sift_drops_what_means_the_same_to_the_model(model, tmp_path):
     settings, references, _ = opened(model, tmp_path)
     made = [sample(text) for text in TEXTS[:3]]
     cosines = references.embed(TEXTS[:3]) @ references.embed(TEXTS[:3]).T
-    found = [
-        v.code.id if v.code else "" for v in sift(made, [], settings, 9, references=references)
-    ]
+    found = [v.code.id if v.code else "" for v in sift(made, [], settings, references=references)]
     assert (found[1] == "D532") == (cosines[0, 1] >= 0.95)
     assert (found[2] == "D532") == (max(cosines[2, 0], cosines[2, 1] * (found[1] == "")) >= 0.95)
 
