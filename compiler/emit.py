@@ -154,6 +154,7 @@ def _sample(sample: Sample) -> Json:
         "unmask": sample.unmask,
         "origin": _origin(sample),
         "scores": dict(sample.scores),
+        **_rivals(sample),
     }
 
 
@@ -172,8 +173,15 @@ def _preference(sample: Sample) -> Json:
         "prompt": prompt,
         "chosen": [chosen],
         "rejected": [{**chosen, "content": sample.rejected}],
-        "rivals": [[None if math.isnan(s) else s for s in pair] for pair in sample.rivals],
+        **_rivals(sample),
     }
+
+
+def _rivals(of: Sample | Drop) -> Json:
+    """The scores of all answers to one prompt, where there were several."""
+    if not of.rivals:
+        return {}
+    return {"rivals": [[None if math.isnan(s) else s for s in pair] for pair in of.rivals]}
 
 
 def _origin(sample: Sample) -> Json:
@@ -191,6 +199,7 @@ def _drop(drop: Drop) -> Json:
         "answer": drop.answer,
         "context": drop.context,
         "scores": dict(drop.scores),
+        **_rivals(drop),
         "replies": list(drop.replies),
     }
 

@@ -97,7 +97,8 @@ def play(
     if report.errors:
         return None
     wanted = int(value.get("wanted", pipeline.asks or max(1, len(value["samples"]))))
-    ground = Grounds([leaf]).of(leaf, route, pipeline, texts)
+    documents = (document,) if chunks else ()
+    ground = Grounds([leaf]).of(leaf, route, pipeline, documents, texts)
     units = lower(leaf, chunks, pipeline.name, pipeline.asks, wanted, report, ground)
     teacher = Scripted(lines_of(value["teacher"]) if lines is None else lines)
 

@@ -191,7 +191,11 @@ class _Read:
 
 def _texts(program: Program) -> Callable[[Sample], str]:
     """The text of the chunk that a sample was made from; "" for none."""
-    chunks = {unit.id: unit.chunk for unit in program.units if unit.chunk}
+    chunks = {
+        unit.id: unit.chunk
+        for unit in program.units
+        if unit.chunk and program.pipelines[unit.pipeline].grounding
+    }
 
     def text_of(sample: Sample) -> str:
         chunk = chunks.get(sample.origin.unit)

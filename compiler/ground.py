@@ -33,13 +33,20 @@ class Grounds:
         self._held_out: tuple[str, ...] | None = None
 
     def of(
-        self, leaf: Leaf, route: Route, pipeline: Pipeline, documents: Sequence[Document]
+        self,
+        leaf: Leaf,
+        route: Route,
+        pipeline: Pipeline,
+        documents: Sequence[Document],
+        snippets: Sequence[Document],
     ) -> Ground:
-        """The ground of a leaf in a pipeline; its route was checked before."""
+        """The ground of a leaf in a pipeline; its route was checked before. `snippets` are what
+        lines are drawn from.
+        """
         sources = pipeline.draws_from
         texts: tuple[Text, ...] = ()
         if "lines" in sources:
-            texts = tuple(Text(d.path, d.blob, d.text) for d in documents)
+            texts = tuple(Text(d.path, d.blob, d.text) for d in snippets)
         words: tuple[str, ...] = ()
         if "words" in sources:
             words = vocabulary([*_texts(leaf), *(d.text for d in documents)], self._elsewhere())

@@ -15,6 +15,7 @@ from compiler.curriculum import read as read_settings
 from compiler.diagnostics import Report
 from compiler.documents.chunk import estimate_tokens
 from compiler.expand import Expander, Outcome, Sample, from_seed
+from compiler.ground import Grounds
 from compiler.imagine import imagined
 from compiler.journal import Journal
 from compiler.leaf import hold_out_copies, make_leaf
@@ -45,7 +46,8 @@ def program_of(file: str, source: Source, cache: Path, report: Report) -> Progra
     pipelines = load_pipelines(curriculum, source, later) if curriculum else {}
     if tree and curriculum and not later.errors:
         leaves = hold_out_copies([make_leaf(tree, None)])
-        program = lower_all(leaves, curriculum, pipelines, source, cache, later)
+        grounds = Grounds(leaves)
+        program = lower_all(leaves, curriculum, pipelines, grounds, source, cache, later)
     report.take(later.diagnostics)
     return program
 

@@ -67,7 +67,7 @@ def prepare(
     `only`: the leaf files that are lowered. Of the others nothing is said and no error counts, but
     what they hold out is held out here too, so that the units are those of the whole build.
     """
-    curriculum, leaves = _read(source, report, only)
+    curriculum, leaves, every = _read(source, report, only)
     if curriculum is None:
         return None
     pipelines = load_pipelines(curriculum, source, report)
@@ -75,7 +75,8 @@ def prepare(
     graded = read_graded(source, report)
     if report.errors:
         return None
-    program = lower_all(leaves, curriculum, pipelines, source, cache, report)
+    grounds = Grounds(every)
+    program = lower_all(leaves, curriculum, pipelines, grounds, source, cache, report)
     return program and replace(program, graded=graded)
 
 
@@ -89,11 +90,12 @@ def equip(program: Program, source: Source, cache: Path, report: Report) -> Prog
 
 def _read(
     source: Source, report: Report, only: Collection[str] | None
-) -> tuple[Curriculum | None, tuple[Leaf, ...]]:
-    """The settings, and the leaves to lower, with what they hold out."""
+) -> tuple[Curriculum | None, tuple[Leaf, ...], tuple[Leaf, ...]]:
+    """The settings, the leaves to lower, with what they hold out, and all leaves."""
     if only is None:
         curriculum, taxonomy = read_checked(source, report)
-        return curriculum, hold_out_copies(taxonomy.leaves)
+        every = hold_out_copies(taxonomy.leaves)
+        return curriculum, every, every
     whole = Report()
     curriculum, taxonomy = read_checked(source, whole)
     folders = {PurePosixPath(file).parent.as_posix() for file in only}
@@ -104,14 +106,15 @@ def _read(
         if not (found.span and in_branch(found.span.path))
         or PurePosixPath(found.span.path).parent.as_posix() in folders
     )
-    leaves = hold_out_copies(taxonomy.leaves)
-    return curriculum, tuple(leaf for leaf in leaves if leaf.file in only)
+    every = hold_out_copies(taxonomy.leaves)
+    return curriculum, tuple(leaf for leaf in every if leaf.file in only), every
 
 
 def lower_all(
     leaves: Sequence[Leaf],
     curriculum: Curriculum,
     pipelines: Mapping[str, Pipeline],
+    grounds: Grounds,
     source: Source,
     cache: Path,
     report: Report,
@@ -119,7 +122,6 @@ def lower_all(
     """The leaves' documents and units; None where none can be compiled."""
     records: list[LeafRecord] = []
     units: list[Unit] = []
-    grounds = Grounds(leaves)
     for leaf in leaves:
         record, lowered = _lower(leaf, curriculum, pipelines, grounds, source, cache, report)
         records.append(record)
@@ -185,7 +187,11 @@ def _lower(
     units: list[Unit] = []
     for name, share in shares.items():
         wanted = math.ceil(round(curriculum.samples_per_leaf * share, 9))
-        ground = grounds.of(leaf, route, pipelines[name], snippets)
+        if "lines" in pipelines[name].draws_from and not snippets:
+            message = f"`{name}` draws lines, and `{leaf.path}` has no document"
+            report.add(M311, message, route.span, "give the route `snippets:`, or another pipeline")
+            continue
+        ground = grounds.of(leaf, route, pipelines[name], documents, snippets)
         units += lower(leaf, chunks, name, pipelines[name].asks, wanted, report, ground)
     skipped = "" if units else _why_skipped(leaf, report)
     names, named = tuple(shares), _works(leaf, source)

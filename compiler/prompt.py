@@ -17,7 +17,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from compiler.delimiters import BRACKETS, CHAT, tag_start
 from compiler.draw import FILTERS, TESTS
-from compiler.refusal import is_empty, is_refusal
 
 ROLES = ("system", "user")
 
@@ -57,10 +56,6 @@ ENVIRONMENT = ImmutableSandboxedEnvironment(
 del ENVIRONMENT.filters["random"], ENVIRONMENT.globals["lipsum"]
 ENVIRONMENT.filters |= FILTERS
 ENVIRONMENT.tests |= TESTS
-ENVIRONMENT.tests |= {
-    "refusal": lambda answer, question: is_refusal(str(question), str(answer)),
-    "empty": lambda text: is_empty(str(text)),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,5 +179,6 @@ def _sample(parts: list[Any]) -> Sample:
 
 
 def _drop(parts: list[Any]) -> Drop:
+    parts[-1] = tuple((proxy, verified) for proxy, verified in parts[-1])
     code, detail, leaf, stage, text, replies, *rest = parts
     return Drop(CATALOGUE[code], detail, sys.intern(leaf), stage, text, tuple(replies), *rest)

@@ -116,8 +116,12 @@ class Maker:
         phases[1] += [{**sample, "replay": True} for sample in phases[0][:5]]
         files = {"samples": self.samples, "drops": self.drops, "heldout": self.heldout}
         files |= {"validation": self.aside, "phase1": phases[0], "phase2": phases[1]}
-        rivals = [self.preference(sample) for sample in self.samples[4:10]]
-        files |= {"preferences": rivals}
+        pairs = [self.preference(sample) for sample in self.samples[4:10]]
+        files["samples"] = [
+            {**sample, **{"rivals": pair["rivals"] for pair in pairs if pair["id"] == sample["id"]}}
+            for sample in self.samples
+        ]
+        files |= {"preferences": pairs}
         counts = {f"{name}.jsonl": dump(folder / f"{name}.jsonl", of) for name, of in files.items()}
         manifest = {"trivium": "0.1.0", "fingerprint": "f" * 16, "taxonomy": {"revision": ""}}
         manifest |= {"teacher": "big", "judge": "wise", "files": counts, "pipelines": {}}

@@ -130,6 +130,7 @@ def _compile(
     if ran.teacher.startswith("extractive"):
         typer.echo(f"note: {NOTICE}")
     costs.print_books(manifest)
+    costs.print_rivals(out)
     typer.echo(f"written to {out}; look through it: {out / NAME}")
 
 

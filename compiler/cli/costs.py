@@ -137,6 +137,14 @@ def print_run(ran: "Ran") -> None:
         )
 
 
+def print_rivals(out: Path) -> None:
+    """What keeping the best of several answers was worth, where a pipeline does so."""
+    from compiler.rivals import report
+
+    for line in report(out):
+        typer.echo(line)
+
+
 def print_books(manifest: Mapping[str, Any]) -> None:
     """What each pass took and dropped, and what became of the leaves."""
     rows = []

@@ -130,9 +130,10 @@ def _overview(program: "Program", teacher: "Teacher") -> Iterator[_Line]:
     )
     yield _HEAD, line.leaf
     yield "", f"pipeline {pipeline.name}: {pipeline.about}"
+    each = counted(line.samples // max(1, line.units), "sample")
     yield (
         "",
-        f"{chunks}{counted(line.units, 'unit')} for {counted(line.samples // max(1, line.units), 'sample')} each: at "
+        f"{chunks}{counted(line.units, 'unit')} for {each} each: at "
         f"most {counted(line.calls, 'call')}, {line.prompt_tokens:,} tokens of prompts, "
         f"{line.completion_tokens:,} of replies{known}",
     )

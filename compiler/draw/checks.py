@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from compiler.draw.code import completed, parses, same_code
 from compiler.draw.tokens import tokens
+from compiler.refusal import is_empty, is_refusal
 
 
 def words(text: object) -> int:
@@ -78,5 +79,7 @@ TESTS: Mapping[str, Callable[..., bool]] = {
     "starts_with_letter": starts_with_letter,
     "same_code": lambda problem, solution: same_code(str(problem), str(solution)),
     "parses": lambda text: parses(str(text)),
+    "refusal": lambda answer, question: is_refusal(str(question), str(answer)),
+    "empty": lambda answer: is_empty(str(answer)),
 }
-"""Jinja tests: `answer is holds_all(words)`, `problem is not same_code(solution)`."""
+"""Jinja tests: `answer is holds_all(words)`, `answer is not refusal(question)`."""

@@ -81,7 +81,7 @@ class Sample:
 class Drop:
     """A sample that will not be; `text` is what the teacher wrote, or the question.
 
-    `answer`, `context` and `scores` are what it had so far.
+    `answer`, `context` and `scores` are what it had so far; `rivals` are those that it won against.
     """
 
     code: Code
@@ -93,6 +93,7 @@ class Drop:
     answer: str = ""
     context: str = ""
     scores: Mapping[str, Score] = field(default_factory=dict)
+    rivals: tuple[tuple[float, float], ...] = ()
 
 
 def dropped(sample: Sample, code: Code, detail: str, stage: str) -> Drop:
@@ -107,6 +108,7 @@ def dropped(sample: Sample, code: Code, detail: str, stage: str) -> Drop:
         sample.answer,
         sample.context,
         sample.scores,
+        sample.rivals,
     )
 
 

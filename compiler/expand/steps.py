@@ -158,6 +158,7 @@ class Steps:
             stage
             for stage in trip.pipeline.generates
             if any(field.name == wanted.column for field in stage.writes)
+            and trip.stands(stage, draft)
         )
         others = [draft.fork(at, wanted.of, at) for at in range(1, wanted.of)]
         heard = [
@@ -248,7 +249,14 @@ class Steps:
         begun = 0
         for at in range(rounds):
             starts = [
-                one.with_columns(round=at + 1, parent=one.example()).fork(at, rounds, at)
+                replace(
+                    one.with_columns(round=at + 1, parent=one.example(), answer="").fork(
+                        at, rounds, at
+                    ),
+                    scores={},  # what its parent has is not its own
+                    rejected=None,
+                    rivals=(),
+                )
                 for one, _, _ in current
             ]
             begun += len(starts)

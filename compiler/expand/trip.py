@@ -127,6 +127,7 @@ class Trip:
             said["answer"],
             "" if self.unit.leaf.kind == "knowledge" else said["context"],
             draft.scores,
+            draft.rivals,
         )
 
     def messages(self, columns: Columns) -> tuple[Message, ...]:

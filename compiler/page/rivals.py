@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from compiler.bestof import Point, curve, turn
 from compiler.page.read import Build
+from compiler.rivals import Group, alike, groups
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 260, 46, 16, 14, 44
 
@@ -32,9 +33,11 @@ class Rivals:
 
 def compare(build: Build) -> Rivals | None:
     """Scores against the divergence from the teacher; None where no sample had a rival."""
-    points = curve(list(_groups(build)))
-    if len(points) < 2:
+    found = alike(_groups(build))
+    if not found:
         return None
+    most: list[Group] = max(found.values(), key=len)
+    points = curve(most)
     lines = [[(p.kl, p.proxy) for p in points], [(p.kl, p.verified) for p in points]]
     known = [v for line in lines for _, v in line if not math.isnan(v)]
     low, high = min(known), max(known)
@@ -62,10 +65,7 @@ def compare(build: Build) -> Rivals | None:
     )
 
 
-def _groups(build: Build) -> Iterator[list[tuple[float, float]]]:
+def _groups(build: Build) -> Iterator[Group]:
     """The (proxy, verified) scores of each prompt's rivals; one that nobody gave is NaN."""
-    for line in build.lines("preferences"):
-        yield [
-            (math.nan if proxy is None else proxy, math.nan if verified is None else verified)
-            for proxy, verified in line.get("rivals", ())
-        ]
+    for name in ("samples", "drops"):
+        yield from groups(build.lines(name))

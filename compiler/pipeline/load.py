@@ -21,7 +21,8 @@ from compiler.tree import Path, Tree, parse
 class Pipeline:
     """A declared program; `digest` identifies its folder's texts.
 
-    `asks` is how many samples one unit should yield, 0 for all of a leaf's in one unit.
+    `asks` is how many samples one unit should yield, 0 for all of a leaf's in one unit. `grounding`:
+    the sift holds its answers to their document.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Pipeline:
     stages: tuple[Stage, ...]
     settings: Settings
     digest: str
+    grounding: bool
     span: Span = field(compare=False)
     folder: Folder = field(compare=False, repr=False)
 
@@ -125,6 +127,7 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
         stages,
         settings_,
         folder.digest,
+        bool(value.get("grounding", True)),
         tree.span(()),
         folder,
     )

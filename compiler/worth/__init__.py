@@ -77,7 +77,7 @@ def worth(samples: Iterable[Sample], share: float, seed: int) -> Worth:
     if reason := _too_few(labels):
         return Worth(share, len(labels), reason=reason, answers=answers)
 
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # sums in one order have the same last digits everywhere
         return _scored(samples, labelled, labels, Worth(share, len(labels), answers=answers), seed)
