@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 # The tags of the shipped pipelines' templates, and of the replies that they ask for.
 TAGS = frozenset(
-    "answer context document faithful fitting passage question rating relevant standalone "
-    "task".split()
+    "answer coherent context document faithful fitting follow_up gain kind passage question rating "
+    "relevant reply snippet sound standalone task tests worth".split()
 )
 BRACKETS = "<＜﹤"
 

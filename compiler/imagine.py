@@ -125,25 +125,40 @@ class _Walk:
                 return
 
     def _rounds(self, stage: Rounds, records: float) -> float:
-        rounds, calls = self._number(stage.number), self._number(stage.calls)
-        outer = self.draft
-        each = self._number(stage.each) or self.trip.unit.want
-        own: dict[str, object] = {"round": 1}
-        if stage.over == "pool":
-            own["count"] = int(each)
-        else:
-            own["parent"] = outer.example()
-        self.draft = outer.with_columns(**own).fork(0, int(rounds * calls), 0)
         first = len(self.questions)
-        made = self.block(stage.stages, 1.0)
-        walks = rounds * calls
-        if stage.over == "pool":
-            wanted = math.ceil(self.trip.unit.want / max(1.0, made * calls))
-            walks = min(rounds, max(1, wanted)) * calls
+        walk = self._fill if stage.over == "pool" else self._evolve
+        made = records * walk(stage, int(self._number(stage.number)))
         self.questions[first:] = [
-            replace(one, calls=one.calls * walks * records) for one in self.questions[first:]
+            replace(one, calls=one.calls * records) for one in _merged(self.questions[first:])
         ]
-        return records * made * walks
+        return made
+
+    def _fill(self, stage: Rounds, rounds: int) -> float:
+        """As many rounds as fill the unit, each like the first."""
+        calls, want, first = (
+            int(self._number(stage.calls)),
+            self.trip.unit.want,
+            len(self.questions),
+        )
+        each = int(self._number(stage.each)) or want
+        self.draft = self.draft.with_columns(round=1, count=each).fork(0, rounds * calls, 0)
+        made = self.block(stage.stages, 1.0)
+        walks = min(rounds, max(1, math.ceil(want / max(1.0, made * calls)))) * calls
+        self.questions[first:] = [
+            replace(one, calls=one.calls * walks) for one in self.questions[first:]
+        ]
+        return made * walks
+
+    def _evolve(self, stage: Rounds, rounds: int) -> float:
+        """Every round, the later ones with a parent that nobody wrote yet."""
+        outer, made = self.draft, 0.0
+        parent = outer.example()
+        for at in range(rounds):
+            self.draft = outer.with_columns(round=at + 1, parent=parent).fork(at, rounds, at)
+            made += self.block(stage.stages, 1.0)
+            parent = {name: f"[{name}]" for name in parent}
+            self.unknown |= {"parent"}
+        return made
 
     def _number(self, value: float | str) -> float:
         if isinstance(value, str):
@@ -152,3 +167,12 @@ class _Walk:
 
     def _count(self) -> float:
         return float(str(self.draft.columns.get("count", 1)))
+
+
+def _merged(questions: Sequence[Question]) -> list[Question]:
+    """One question for each stage: the first, with the calls of all."""
+    made: dict[str, Question] = {}
+    for one in questions:
+        known = made.get(one.stage.id)
+        made[one.stage.id] = replace(known, calls=known.calls + one.calls) if known else one
+    return list(made.values())

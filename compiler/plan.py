@@ -186,7 +186,7 @@ def _stages(
     samples = 0.0
     for unit in shown:
         questions, yielded = imagined(unit, pipeline)
-        samples += min(yielded, unit.want) if pipeline.asks == 0 else yielded
+        samples += yielded
         for question in questions:
             stage, sum_ = question.stage, made[question.stage.id]
             tokens = scale.get((pipeline.name, stage.id), 1.0) * tokens_of(question.rendered())
@@ -212,11 +212,13 @@ def tokens_of(messages: Sequence[Message]) -> int:
 
 
 def _reply_tokens(question: Question) -> float:
-    """About how many tokens one record of a reply has: as many as in the mean of the examples."""
-    stage, columns = question.stage, question.columns
+    """About how many tokens one record of a reply has: as many as in the mean of the examples. What
+    no example has is taken to be as long as an answer.
+    """
+    stage = question.stage
     if stage.form == "choice":
         return _CHOICE_TOKENS
-    examples = columns["examples"]
+    examples = question.columns["examples"]
     assert isinstance(examples, Sequence)
     tokens = 0.0
     for written in stage.writes:
@@ -224,7 +226,7 @@ def _reply_tokens(question: Question) -> float:
         if written.choices:
             texts = [str(written.choices[-1])]
         else:
-            texts = [str(e[name]) for e in examples if name in e] or [str(columns.get(name, ""))]
+            texts = [str(e.get(name, e["answer"])) for e in examples]
         tokens += estimate_tokens(f"<{name}></{name}>") + sum(map(estimate_tokens, texts)) / len(
             texts
         )

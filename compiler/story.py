@@ -55,7 +55,7 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
     ]
     if origin["document"]:
         span = f"characters {origin['start']} to {origin['end']}"
-        if origin["lines"]:
+        if origin.get("lines"):
             span = "lines {} to {}".format(*origin["lines"])
         lines.append(
             f"document     {origin['document']}, {span} (blob {origin['document_blob'][:12]})"
@@ -67,11 +67,9 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
         f"teacher      {origin['teacher']}",
         f"judge        {origin['judge']}",
     ]
-    if origin["parent"]:
-        lines.append(
-            f"parent       {origin['parent']}, {origin['generation']} generations from people"
-        )
-    lines += [f"drawn        {drawn.replace('=', ': ', 1)}" for drawn in origin["drawn"]]
+    if origin.get("parent"):
+        lines.append(f"parent       {origin['parent']}; generation {origin['generation']}")
+    lines += [f"drawn        {drawn.replace('=', ': ', 1)}" for drawn in origin.get("drawn", ())]
     lines += [f"score        {name}: {value}" for name, value in sample["scores"].items()]
     replies = journal.get_many(origin["replies"])
     for key in origin["replies"]:

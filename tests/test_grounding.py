@@ -164,8 +164,12 @@ def largest_prompt(leaf):
     units = lower(leaf, chunk(document, 250), name, 5, 40, Report())
     first = max(leaf.shown, key=lambda seed: len(seed.context) + len(seed.question))
     made = {"context": first.context, "question": first.question, "answer": first.answer}
+    settings = pipeline.settings.defaults
     return max(
-        sum(estimate_tokens(m.content) for m in render(stage.prompt, {**made, **unit.columns}))
+        sum(
+            estimate_tokens(m.content)
+            for m in render(stage.prompt, {**settings, **made, **unit.columns})
+        )
         + stage.sampling.max_tokens
         for unit in units
         for stage in pipeline.generates

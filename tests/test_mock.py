@@ -24,6 +24,7 @@ from compiler.pipeline import Sampling, folders, load
 from compiler.prompt import render
 from compiler.reply import odds_of, parse_reply, repaired
 from compiler.teacher import Reply, Request, wire
+from tests.pipelines import columns_of
 
 DRAW = random.Random(int(os.environ["TRIVIUM_TEST_SEED"]))
 WORDS = "robin heron finch wren swift crane stork raven lark owl hawk kite".split()
@@ -50,16 +51,20 @@ def columns(count):
     }  # fmt: skip
 
 
-STAGES = [
-    (name, stage)
-    for name, folder in folders().items()
-    for stage in load(folder, Report()).generates
+PIPELINES = {name: load(folder, Report()) for name, folder in folders().items()}
+STAGES = [(name, stage) for name, made in PIPELINES.items() for stage in made.generates]
+LAB = ("knowledge-qa", "skill-freeform", "skill-grounded")
+ASKED = [
+    (name, stage, dialect)
+    for name, stage in STAGES
+    for dialect in (wire.DIALECTS if name in LAB else DRAW.sample(sorted(wire.DIALECTS), 1))
 ]
 
 
-def asked(stage, form, count):
+def asked(name, stage, form, count):
+    every = columns_of(PIPELINES[name], lambda _: f"{words(9)}.")
     return Request(
-        render(stage.prompt, columns(count)),
+        render(stage.prompt, {**every, **columns(count)}),
         Sampling(),
         writes=stage.writes,
         many=stage.many,
@@ -105,13 +110,12 @@ def mock():
         yield made
 
 
-@pytest.mark.parametrize("dialect", wire.DIALECTS)
-@pytest.mark.parametrize("name, stage", STAGES, ids=[f"{n}-{s.id}" for n, s in STAGES])
+@pytest.mark.parametrize("name, stage, dialect", ASKED, ids=[f"{n}-{s.id}" for n, s, _ in ASKED])
 def test_every_stage_of_every_pipeline_gets_what_it_asks_for(mock, name, stage, dialect):
     judges = len(stage.writes) == 1 and stage.writes[0].choices
     count = DRAW.randint(2, 9)
     for form in ("tags", "json", "choice") if judges else ("tags", "json"):
-        request = asked(stage, form, count)
+        request = asked(name, stage, form, count)
         status, data, _ = post(mock.url, wire.body(request, "mock", dialect, {}))
         assert status == 200, data
         reply = wire.read(json.loads(data))
@@ -119,7 +123,7 @@ def test_every_stage_of_every_pipeline_gets_what_it_asks_for(mock, name, stage, 
         records, broken = parse_reply(reply, request)
         assert not broken, (form, reply.text)
         assert len(records) == (count if stage.many else 1), (form, reply.text)
-        if stage.many:
+        if stage.many and "question" in records[0]:
             assert len({record["question"] for record in records}) == count
         if judges:
             choices = stage.writes[0].choices
@@ -129,8 +133,8 @@ def test_every_stage_of_every_pipeline_gets_what_it_asks_for(mock, name, stage, 
 
 
 def test_a_reply_that_could_not_be_read_is_written_again(mock):
-    for _, stage in STAGES:
-        request = repaired(asked(stage, "tags", 1), Reply("I would rather not."))
+    for name, stage in STAGES:
+        request = repaired(asked(name, stage, "tags", 1), Reply("I would rather not."))
         status, data, _ = post(mock.url, wire.body(request, "mock", "none", {}))
         assert status == 200
         assert parse_reply(wire.read(json.loads(data)), request)[1] == []

@@ -311,7 +311,7 @@ def test_the_choices_of_the_shipped_judges_differ_in_their_first_letter():
     """So one token tells them apart, whatever the tokenizer."""
     for folder in folders().values():
         judges = [stage for stage in load(folder, Report()).generates if stage.judge]
-        assert judges
+        assert judges or folder.name in ("self-instruct", "alpaca")
         for stage in judges:
             (field,) = stage.writes
             assert stage.form == "choice"

@@ -21,8 +21,8 @@ from compiler.tree import Path, Tree, parse
 class Pipeline:
     """A declared program; `digest` identifies its folder's texts.
 
-    `asks` is how many samples one unit should yield, 0 for all of a leaf's in one unit. `grounding`:
-    the sift holds its answers to their document.
+    `asks` is how many samples one unit should yield, 0 for all of a leaf's in one unit. With
+    `grounding` the sift holds its answers to their document.
     """
 
     name: str
