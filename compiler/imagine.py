@@ -72,13 +72,13 @@ class _Walk:
     def block(self, stages: Sequence[Stage], records: float) -> float:
         """Takes `records` drafts through stages; returns how many arrive."""
         for stage in stages:
-            if stage.when is not None and not self._holds(stage):
-                continue
-            records = self._step(stage, records)
+            if self._stands(stage):
+                records = self._step(stage, records)
         return records
 
-    def _holds(self, stage: Stage) -> bool:
-        assert stage.when is not None
+    def _stands(self, stage: Stage) -> bool:
+        if stage.when is None:
+            return True
         with suppress(*TEMPLATE_FAULTS):
             return holds(stage.when, self.draft.columns)
         return True
@@ -120,7 +120,7 @@ class _Walk:
 
     def _again(self, wanted: Agreement, records: float) -> None:
         for stage in self.trip.pipeline.generates:
-            if any(field.name == wanted.column for field in stage.writes):
+            if self._stands(stage) and any(field.name == wanted.column for field in stage.writes):
                 self._ask(stage, records * (wanted.of - 1))
                 return
 
@@ -135,12 +135,8 @@ class _Walk:
 
     def _fill(self, stage: Rounds, rounds: int) -> float:
         """As many rounds as fill the unit, each like the first."""
-        calls, want, first = (
-            int(self._number(stage.calls)),
-            self.trip.unit.want,
-            len(self.questions),
-        )
-        each = int(self._number(stage.each)) or want
+        first, want = len(self.questions), self.trip.unit.want
+        calls, each = int(self._number(stage.calls)), int(self._number(stage.each)) or want
         self.draft = self.draft.with_columns(round=1, count=each).fork(0, rounds * calls, 0)
         made = self.block(stage.stages, 1.0)
         walks = min(rounds, max(1, math.ceil(want / max(1.0, made * calls)))) * calls

@@ -68,7 +68,9 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
         f"judge        {origin['judge']}",
     ]
     if origin.get("parent"):
-        lines.append(f"parent       {origin['parent']}; generation {origin['generation']}")
+        lines.append(
+            f"parent       {origin['parent']}, {origin['generation']} generations from people"
+        )
     lines += [f"drawn        {drawn.replace('=', ': ', 1)}" for drawn in origin.get("drawn", ())]
     lines += [f"score        {name}: {value}" for name, value in sample["scores"].items()]
     replies = journal.get_many(origin["replies"])

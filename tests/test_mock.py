@@ -122,9 +122,10 @@ def test_every_stage_of_every_pipeline_gets_what_it_asks_for(mock, name, stage, 
         assert isinstance(reply, Reply)
         records, broken = parse_reply(reply, request)
         assert not broken, (form, reply.text)
-        assert len(records) == (count if stage.many else 1), (form, reply.text)
+        if not stage.most:
+            assert len(records) == (count if stage.many else 1), (form, reply.text)
         if stage.many and "question" in records[0]:
-            assert len({record["question"] for record in records}) == count
+            assert len({record["question"] for record in records}) == len(records)
         if judges:
             choices = stage.writes[0].choices
             assert records[0][stage.writes[0].name] == choices[-1]
@@ -145,7 +146,9 @@ def test_texts_are_about_as_long_as_the_examples(mock):
     wanted = got = 0
     for _ in range(20):
         shown = columns(5)
-        request = Request(render(stage.prompt, shown), Sampling(), writes=stage.writes, many=True)
+        settings = PIPELINES["knowledge-qa"].settings.defaults
+        prompt = render(stage.prompt, {**settings, "language": "", **shown})
+        request = Request(prompt, Sampling(), writes=stage.writes, many=True)
         reply = text(mock.url, wire.body(request, "mock", "none", {}))
         records, _ = parse_reply(Reply(reply), request)
         got += sum(estimate_tokens(str(value)) for r in records for value in r.values())

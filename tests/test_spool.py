@@ -70,7 +70,7 @@ def test_seeds_come_first_and_what_is_sifted_last(tmp_path):
     late = Drop(D501, "late", "knowledge/x", "sift", "text", ("reply",))
     kept.put_drop(late)
     for seed in seeds:
-        kept.put_seed(seed)
+        kept.put_given(seed)
     assert list(kept.samples) == [*seeds, *(s for o in made for s in o.samples)]
     assert list(kept.drops) == [*(d for o in made for d in o.drops), late]
 
@@ -112,5 +112,5 @@ def test_a_sample_takes_a_few_bytes_of_memory(tmp_path):
 
     one, in_memory = sample("q"), []
     kept = Outcomes(tmp_path)
-    assert grown(kept.put_seed) < 100 * 1000
+    assert grown(kept.put_given) < 100 * 1000
     assert grown(in_memory.append) > 2000 * 1000

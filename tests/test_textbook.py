@@ -87,7 +87,9 @@ def walk(teacher, name="textbook", wanted=40, **settings):
     leaf = make_leaf(parse(file, Report()), None)
     document = Document("small.md", ".", "", "0" * 40, TEXT)
     chunks = chunk(document, 200) if name == "textbook" else ()
-    ground = Grounds([leaf]).of(leaf, Route(settings=settings, language="en"), made, [document])
+    ground = Grounds([leaf]).of(
+        leaf, Route(settings=settings, language="en"), made, [document], [document]
+    )
     units = lower(leaf, chunks, name, made.asks, wanted, Report(), ground)
 
     async def run():

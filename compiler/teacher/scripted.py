@@ -17,10 +17,13 @@ from compiler.teacher import Failure, Reply, Request, Unconnected
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One scripted answer; `refuse` makes the request fail instead."""
+    """One scripted answer; `refuse` makes the request fail instead.
+
+    Of several texts each sample of a question gets its own, and after the last the first again.
+    """
 
     stage: str
-    text: str = ""
+    text: str | Sequence[str] = ""
     contains: str = ""
     finish: str = "stop"
     refuse: bool = False
@@ -29,6 +32,10 @@ class Line:
         return self.stage in ("", request.stage) and any(
             self.contains in message.content for message in request.messages
         )
+
+    def said(self, index: int) -> str:
+        """The text for the sample `index` of a question."""
+        return self.text if isinstance(self.text, str) else self.text[index % len(self.text)]
 
 
 class Scripted(Unconnected):
@@ -48,7 +55,7 @@ class Scripted(Unconnected):
             if line.fits(request):
                 if line.refuse:
                     return Failure(R402, "the script refuses this request")
-                return Reply(line.text, line.finish)
+                return Reply(line.said(request.index), line.finish)
         return Failure(R405, f"no line for stage `{request.stage}`")
 
 
@@ -60,8 +67,10 @@ def lines_of(items: object) -> tuple[Line, ...]:
         raise ValueError("a script is a list of lines, each with `stage:` and `text:`")
     lines = tuple(Line(**item) for item in items)
     for line in lines:
-        if not isinstance(line.text, str):
-            raise ValueError(f"`text: {line.text}` is no text in YAML: put it in quotes")
+        texts = line.text if isinstance(line.text, list) and line.text else [line.text]
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"`text: {text}` is no text in YAML: put it in quotes")
     return lines
 
 

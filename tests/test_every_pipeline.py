@@ -1,0 +1,310 @@
+"""The shipped taxonomy, compiled through every pipeline with a scripted teacher."""
+
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from compiler.cli import app
+from compiler.codes import CATALOGUE
+from compiler.diagnostics import Report
+from compiler.imagine import imagined
+from compiler.pipeline import folders
+from compiler.program import prepare
+from compiler.source import WorkTree
+from compiler.teacher.scripted import Scripted
+
+SHIPPED = Path(__file__).parent.parent / "taxonomy"
+ROUTES = {
+    "lab_training": {"pipelines": ["knowledge-qa", "knowledge-long", "knowledge-dialogue"]},
+    "data_flywheel": {"pipelines": ["textbook"], "with": {"labelled": 10}},
+    "dataset_licensing": {"pipelines": ["evol-knowledge"]},
+    "licence_check": {"pipelines": ["skill-freeform", "textbook-skill"]},
+    "plain_language": {"pipelines": ["self-instruct"]},
+    "release_notes": {"pipelines": ["alpaca"]},
+    "event_order": {"pipelines": ["best-of-n", "evol-instruct"]},
+    "unit_conversion": {
+        "pipelines": ["exercise", "oss-instruct"],
+        "snippets": {"patterns": ["snippets/*.py"]},
+    },
+    "commit_message": {"pipelines": ["skill-grounded"]},
+    "log_triage": {"pipelines": ["skill-grounded"], "with": {"persona": "creative"}},
+}
+CODE = "\n".join(f"STEP_{n} = {n * n}  # of the lathe" for n in range(40))
+# What follows is as it comes: none of these is the same for two pipelines.
+SCRIPT = r"""
+- stage: questions
+  contains: begin a conversation
+  text: |
+    <question>What is the role of the teacher in LAB?</question>
+    <answer>The teacher writes and grades training samples.</answer>
+- stage: follow-up
+  text: |
+    <follow_up>And who learns from those?</follow_up>
+    <reply>The student is the model that learns from those samples.</reply>
+- stage: questions
+  contains: three to six sentences
+  text: |
+    <question>Explain how LAB, InstructLab and the companies behind them belong together.</question>
+    <answer>LAB is a method for teaching a language model with synthetic data. IBM researchers
+    published the method in 2024. InstructLab is an open-source project that puts LAB into practice,
+    and it was begun by IBM and Red Hat.</answer>
+- stage: questions
+  contains: <document>
+  text: |
+    <question>In which year did IBM researchers publish LAB?</question>
+    <answer>They published the method in 2024.</answer>
+    <question>Which colour has the cover of the LAB paper?</question>
+    <answer>The document does not say so.</answer>
+    <question>What does the name LAB stand for?</question>
+    <answer>It stands for Large-scale Alignment for chatBots.</answer>
+    <question>What is InstructLab?
+- {stage: faithful, contains: colour, text: "no"}
+- stage: question
+  text: |
+    <question>What does a dataset licence tell others?</question>
+    <answer>It says what others may do with a collection of data.</answer>
+- stage: evolve
+  contains: <question>What does a dataset licence tell others, and is text without one free</question>
+  text: |
+    <question>What does a dataset licence tell others, and is text without one free, or does
+    copyright arise automatically?</question>
+    <answer>It says what others may do with a collection of data. Text without a licence is not free
+    to use, because copyright arises automatically in most countries.</answer>
+- stage: evolve
+  contains: <question>What does a dataset licence tell others?</question>
+  text: |
+    <question>What does a dataset licence tell others, and is text without one free</question>
+    <answer>It says what others may do with a collection of data. Text without a licence is not free
+    to use.</answer>
+- stage: evolve
+  contains: dataset licence
+  text: |
+    <question>Whose advice can a general guide to dataset licences not replace, even where it is
+    long, careful, complete and right in all that it tells about them?</question>
+    <answer>It cannot replace the advice of a lawyer who knows the case.</answer>
+
+- stage: questions
+  contains: planned use of some data
+  text: |
+    <question>May a newspaper train its own model on CC0-1.0 poems without a word of thanks?</question>
+    <question>Who painted the Mona Lisa?</question>
+- {stage: fitting, contains: Mona Lisa, text: "no"}
+- {stage: answer, contains: newspaper, text: "<answer>Yes. CC0-1.0 asks for nothing in return.</answer>"}
+
+- stage: instructions
+  text: |
+    <question>Say whether a sentence is wordy or plain.</question>
+    <question>Replace the noun of an official phrase with a verb.</question>
+    <question>Name the duty that a rule of the house puts on its guests.</question>
+    <question>Draw a picture of the meeting.</question>
+- {stage: kind, contains: wordy or plain, text: classification}
+- {stage: kind, text: generation}
+- stage: labelled
+  text: |
+    <answer>wordy</answer>
+    <context>It is the case that the lift is at this time not in operation.</context>
+    <answer>plain</answer>
+    <context>The lift is broken.</context>
+- stage: instances
+  contains: official phrase
+  text: |
+    <context>Carry out an inspection of the boiler.</context>
+    <answer>Inspect the boiler.</answer>
+- stage: instances
+  text: |
+    <context>Visitors are reminded that the gate is to be closed after ten.</context>
+    <answer>Close the gate after ten.</answer>
+
+- stage: whole-tasks
+  text: |
+    <question>Tell users about the commit "fix: crash on empty search box".</question>
+    <context>none</context>
+    <answer>Searching for nothing no longer makes the app crash.</answer>
+    <question>Announce that the printer list loads twice as fast.</question>
+    <context>perf: async discovery of printers</context>
+    <answer>Your printers now show up in half the time.</answer>
+
+- stage: questions
+  contains: Put a few events in the order
+  text: |
+    <question>Which came first, the telephone or the telegraph?</question>
+- stage: answer-variously
+  text:
+    - <answer>The telephone.</answer>
+    - <answer>The telegraph, in the 1830s; the telephone followed in 1876.</answer>
+    - <answer>Ask somebody else.</answer>
+- {stage: rating, contains: <answer>The telephone.</answer>, text: "2"}
+- {stage: rating, contains: Ask somebody else, text: "1"}
+
+- stage: problem
+  text:
+    - <question>A lathe turns 9 mm a second. How many centimetres in a minute?</question><answer>54 cm, because 9 x 60 = 540 mm.</answer>
+    - <question>A square plate has an area of 16 square inches. How long is a side in feet?</question><answer>A third of a foot, because a side has 4 inches and a foot 12.</answer>
+    - <question>How many dozen bolts are 144 bolts?</question><answer>12 dozen, because 144 / 12 = 12.</answer>
+    - <question>A roll holds 25 m of wire. Give that in decimetres.</question><answer>250 dm, because 25 x 10 = 250.</answer>
+
+- stage: contexts
+  contains: commit message
+  text: <context>The change renames the option --fast to --quick in cli.py and in its help.</context>
+- stage: contexts
+  contains: log lines
+  text: |
+    <context>
+    08:00:00 INFO  clock: sync started
+    08:00:05 ERROR clock: no server of time.example.org answered
+    </context>
+- {stage: questions, contains: "--quick", text: "<question>Put this into one subject line.</question>"}
+- {stage: questions, contains: clock, text: "<question>Why does the clock fail to sync?</question>"}
+- {stage: answer, contains: "--quick", text: <answer>Rename --fast to --quick</answer>}
+- {stage: answer-freely, contains: clock, text: "<answer>None of its time servers answered, so the network or its name is at fault.</answer>"}
+
+- {stage: gain, text: different}
+- {stage: fitting, text: "yes"}
+- {stage: faithful, text: "yes"}
+- {stage: coherent, text: "yes"}
+- {stage: standalone, text: "yes"}
+- {stage: sound, text: "yes"}
+- {stage: relevant, text: "2"}
+- {stage: rating, text: "3"}
+- {stage: worth, text: "4"}
+"""
+
+
+def drawn(program):
+    """Lines for what only the draws of each prompt tell: names of functions, words of lessons."""
+    for unit in program.units:
+        if unit.pipeline == "evol-instruct":
+            yield from grown(unit.columns["seed"]["question"])
+        for question in imagined(unit, program.pipelines[unit.pipeline])[0]:
+            if question.stage.id == "function":
+                name = "{verb}_{noun}".format_map(question.columns)
+                yield from exercise(name, unit.index + len(unit.shown[0].question))
+            if question.stage.id == "lesson":
+                yield lesson(question.columns["required"])
+
+
+def grown(parent):
+    """A question that says more in every round."""
+    more = (
+        "Give the year or the reason for each place.",
+        "Say which of them nobody could have put first.",
+        "Then tell how sure you are, and why.",
+        "End with the one that took longest.",
+    )
+    lines = []
+    for text in more:
+        child = f"{parent} {text}"
+        about = f"<question>{child}</question>"
+        lines.append(
+            {"stage": "evolve", "contains": f"<question>{parent}</question>"} | {"text": about}
+        )
+        said = f"<answer>In that order, {len(lines)} of them: {text.lower()}</answer>"
+        lines.append({"stage": "answer", "contains": about, "text": said})
+        parent = child
+    return lines
+
+
+def exercise(name, number):
+    """A function, its solution and its tests."""
+    head = f'def {name}(amount: int) -> int:\n    """`amount` units of {number} each."""'
+    body = f"{head}\n    return amount * {number}"
+    tests = f"assert {name}(2) == {2 * number}\nassert {name}(0) == 0"
+    texts = {
+        "function": ("question", head),
+        "solution": ("answer", body),
+        "tests": ("tests", tests),
+    }
+    for stage, (tag, code) in texts.items():
+        text = f"<{tag}>\n```python\n{code}\n```\n</{tag}>"
+        yield {"stage": stage, "contains": name, "text": text}
+
+
+def lesson(words):
+    said = ", ".join(words)
+    question = f"<question>How do {' and '.join(words)} belong together?</question>"
+    answer = f"Picture a shelf with a label for each: {said}. What lies on it is what they share."
+    return {"stage": "lesson", "contains": said, "text": f"{question}<answer>{answer}</answer>"}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A copy of the shipped taxonomy, its routes, and the script beside it."""
+    place = tmp_path / "taxonomy"
+    shutil.copytree(SHIPPED, place)
+    (place / "snippets").mkdir()
+    (place / "snippets/lathe.py").write_text(CODE)
+    routes = [{"leaves": f"*/{leaf}", **route} for leaf, route in ROUTES.items()]
+    settings = {"samples_per_leaf": 4, "routes": routes, "select": {"per_leaf": 20}}
+    (place / "curriculum.yaml").write_text(yaml.safe_dump(settings))
+    report = Report()
+    program = prepare(WorkTree(place), tmp_path / "cache", report)
+    assert program, report.diagnostics
+    script = [*drawn(program), *yaml.safe_load(SCRIPT)]
+    (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(script))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path / "home"))
+    stages = {stage.id for made in program.pipelines.values() for stage in made.generates}
+    return tmp_path, stages
+
+
+def trivium(*words):
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def lines(path):
+    return [json.loads(line) for line in path.open(encoding="utf-8")]
+
+
+def test_a_compile_of_the_shipped_taxonomy_goes_through_every_pipeline(home, monkeypatch):
+    folder, stages = home
+    asked, ask = set(), Scripted.ask
+    monkeypatch.setattr(Scripted, "ask", lambda self, r: asked.add(r.stage) or ask(self, r))
+    words = ("compile", "--taxonomy", "taxonomy", "--teacher", "scripted:teacher.yaml", "--out")
+    trivium(*words, "a")
+    build = folder / "a"
+    made = defaultdict(list)
+    samples = lines(build / "samples.jsonl")
+    for sample in samples:
+        made[sample["origin"].get("pipeline")].append(sample)
+    assert set(folders()) == {name for route in ROUTES.values() for name in route["pipelines"]}
+    assert set(folders()) <= set(made), "every pipeline has a sample"
+    assert asked == stages, "and every stage of them has been asked"
+
+    drops = lines(build / "drops.jsonl")
+    assert {drop["code"] for drop in drops} >= {"D501", "D507", "D510", "D518", "D528"}
+    assert all(drop["code"] in CATALOGUE for drop in drops)
+    for books in json.loads((build / "manifest.json").read_text())["passes"]:
+        assert books["in"] == books["kept"] + sum(books["dropped"].values())
+
+    pairs = lines(build / "preferences.jsonl")
+    assert pairs
+    known = {sample["id"] for sample in samples}
+    for name in ("evol-instruct", "evol-knowledge"):
+        assert len({sample["origin"]["generation"] for sample in made[name]}) > 1
+        assert all(sample["origin"]["parent"] in known for sample in made[name])
+    for sample in made["oss-instruct"]:
+        first, last = sample["origin"]["lines"]
+        assert sample["origin"]["document"] == "snippets/lathe.py"
+        assert 1 <= first <= last <= CODE.count("\n") + 1
+    assert max(len(sample["messages"]) for sample in made["knowledge-dialogue"]) == 4
+
+    for name in folders():
+        sample = made[name][0]
+        story = trivium("show", sample["id"], "--data", "a")
+        assert f"pipeline     {name} (" in story
+        assert sample["messages"][-1]["content"].splitlines()[-1] in story
+        assert "not in this journal" not in story
+
+    asked.clear()
+    assert "asked 0 questions" in trivium(*words, "b")
+    assert not asked
+    for path in build.iterdir():
+        if path.name != "run.json":
+            assert (folder / "b" / path.name).read_bytes() == path.read_bytes(), path.name
