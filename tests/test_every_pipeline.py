@@ -35,27 +35,27 @@ ROUTES = {
     "log_triage": {"pipelines": ["skill-grounded"], "with": {"persona": "creative"}},
 }
 CODE = "\n".join(f"STEP_{n} = {n * n}  # of the lathe" for n in range(40))
-# What follows is as it comes: none of these is the same for two pipelines.
-SCRIPT = r"""
+# The first line that fits answers; what is drawn has lines of its own, from `drawn`.
+SCRIPT = """
 - stage: questions
   contains: begin a conversation
-  text: |
+  text: >
     <question>What is the role of the teacher in LAB?</question>
     <answer>The teacher writes and grades training samples.</answer>
 - stage: follow-up
-  text: |
+  text: >
     <follow_up>And who learns from those?</follow_up>
     <reply>The student is the model that learns from those samples.</reply>
 - stage: questions
   contains: three to six sentences
-  text: |
+  text: >
     <question>Explain how LAB, InstructLab and the companies behind them belong together.</question>
     <answer>LAB is a method for teaching a language model with synthetic data. IBM researchers
     published the method in 2024. InstructLab is an open-source project that puts LAB into practice,
     and it was begun by IBM and Red Hat.</answer>
 - stage: questions
   contains: <document>
-  text: |
+  text: >
     <question>In which year did IBM researchers publish LAB?</question>
     <answer>They published the method in 2024.</answer>
     <question>Which colour has the cover of the LAB paper?</question>
@@ -64,40 +64,44 @@ SCRIPT = r"""
     <answer>It stands for Large-scale Alignment for chatBots.</answer>
     <question>What is InstructLab?
 - {stage: faithful, contains: colour, text: "no"}
+
 - stage: question
-  text: |
+  text: >
     <question>What does a dataset licence tell others?</question>
     <answer>It says what others may do with a collection of data.</answer>
 - stage: evolve
-  contains: <question>What does a dataset licence tell others, and is text without one free</question>
-  text: |
-    <question>What does a dataset licence tell others, and is text without one free, or does
+  contains: <question>What does a dataset licence tell others?</question>
+  text: >
+    <question>What does a dataset licence tell others, and is a text without one free?</question>
+    <answer>It says what others may do with a collection of data. Text without a licence is not free
+    to use.</answer>
+- stage: evolve
+  contains: is a text without one free?</question>
+  text: >
+    <question>What does a dataset licence tell others, and is a text without one free, or does
     copyright arise automatically?</question>
     <answer>It says what others may do with a collection of data. Text without a licence is not free
     to use, because copyright arises automatically in most countries.</answer>
 - stage: evolve
-  contains: <question>What does a dataset licence tell others?</question>
-  text: |
-    <question>What does a dataset licence tell others, and is text without one free</question>
+  contains: does copyright arise automatically?</question>
+  text: >
+    <question>What does a dataset licence tell others, and is a text without one free, or does
+    copyright arise automatically, and whose advice does no general guide replace?</question>
     <answer>It says what others may do with a collection of data. Text without a licence is not free
-    to use.</answer>
-- stage: evolve
-  contains: dataset licence
-  text: |
-    <question>Whose advice can a general guide to dataset licences not replace, even where it is
-    long, careful, complete and right in all that it tells about them?</question>
-    <answer>It cannot replace the advice of a lawyer who knows the case.</answer>
+    to use. A guide cannot replace the advice of a lawyer who knows the case.</answer>
 
 - stage: questions
   contains: planned use of some data
-  text: |
-    <question>May a newspaper train its own model on CC0-1.0 poems without a word of thanks?</question>
+  text: >
+    <question>May a newspaper train its model on CC0-1.0 poems and thank nobody?</question>
     <question>Who painted the Mona Lisa?</question>
 - {stage: fitting, contains: Mona Lisa, text: "no"}
-- {stage: answer, contains: newspaper, text: "<answer>Yes. CC0-1.0 asks for nothing in return.</answer>"}
+- stage: answer
+  contains: newspaper
+  text: <answer>Yes. CC0-1.0 asks for nothing in return.</answer>
 
 - stage: instructions
-  text: |
+  text: >
     <question>Say whether a sentence is wordy or plain.</question>
     <question>Replace the noun of an official phrase with a verb.</question>
     <question>Name the duty that a rule of the house puts on its guests.</question>
@@ -105,63 +109,72 @@ SCRIPT = r"""
 - {stage: kind, contains: wordy or plain, text: classification}
 - {stage: kind, text: generation}
 - stage: labelled
-  text: |
+  text: >
     <answer>wordy</answer>
     <context>It is the case that the lift is at this time not in operation.</context>
     <answer>plain</answer>
     <context>The lift is broken.</context>
 - stage: instances
   contains: official phrase
-  text: |
+  text: >
     <context>Carry out an inspection of the boiler.</context>
     <answer>Inspect the boiler.</answer>
 - stage: instances
-  text: |
+  text: >
     <context>Visitors are reminded that the gate is to be closed after ten.</context>
     <answer>Close the gate after ten.</answer>
 
 - stage: whole-tasks
-  text: |
+  text: >
     <question>Tell users about the commit "fix: crash on empty search box".</question>
     <context>none</context>
     <answer>Searching for nothing no longer makes the app crash.</answer>
-    <question>Announce that the printer list loads twice as fast.</question>
+    <question>Announce what this does for people who print.</question>
     <context>perf: async discovery of printers</context>
     <answer>Your printers now show up in half the time.</answer>
+    <question>Which line fits a new shortcut in the editor?</question>
+    <context>none</context>
+    <answer>Press Ctrl+D to select the next word that is the same.</answer>
+    <question>Word the end of support for paper invoices kindly.</question>
+    <context>none</context>
+    <answer>From now on your invoices come by mail, so nothing gets lost.</answer>
 
 - stage: questions
   contains: Put a few events in the order
-  text: |
-    <question>Which came first, the telephone or the telegraph?</question>
+  text: <question>Which came first, the telephone or the telegraph?</question>
 - stage: answer-variously
   text:
     - <answer>The telephone.</answer>
     - <answer>The telegraph, in the 1830s; the telephone followed in 1876.</answer>
     - <answer>Ask somebody else.</answer>
-- {stage: rating, contains: <answer>The telephone.</answer>, text: "2"}
+    - <answer>The telegraph.</answer>
+- {stage: rating, contains: <answer>The telephone, text: "2"}
 - {stage: rating, contains: Ask somebody else, text: "1"}
 
 - stage: problem
   text:
-    - <question>A lathe turns 9 mm a second. How many centimetres in a minute?</question><answer>54 cm, because 9 x 60 = 540 mm.</answer>
-    - <question>A square plate has an area of 16 square inches. How long is a side in feet?</question><answer>A third of a foot, because a side has 4 inches and a foot 12.</answer>
-    - <question>How many dozen bolts are 144 bolts?</question><answer>12 dozen, because 144 / 12 = 12.</answer>
-    - <question>A roll holds 25 m of wire. Give that in decimetres.</question><answer>250 dm, because 25 x 10 = 250.</answer>
+    - >
+      <question>A lathe turns 9 mm a second. How many centimetres in a minute?</question>
+      <answer>54 cm, because 9 x 60 = 540 mm.</answer>
+    - >
+      <question>A square plate has 16 square inches. How long is a side in feet?</question>
+      <answer>A third of a foot, because a side has 4 inches and a foot 12.</answer>
+    - >
+      <question>How many dozen bolts are 144 bolts?</question>
+      <answer>12 dozen, because 144 / 12 = 12.</answer>
 
-- stage: contexts
-  contains: commit message
-  text: <context>The change renames the option --fast to --quick in cli.py and in its help.</context>
-- stage: contexts
-  contains: log lines
-  text: |
-    <context>
-    08:00:00 INFO  clock: sync started
-    08:00:05 ERROR clock: no server of time.example.org answered
-    </context>
-- {stage: questions, contains: "--quick", text: "<question>Put this into one subject line.</question>"}
-- {stage: questions, contains: clock, text: "<question>Why does the clock fail to sync?</question>"}
-- {stage: answer, contains: "--quick", text: <answer>Rename --fast to --quick</answer>}
-- {stage: answer-freely, contains: clock, text: "<answer>None of its time servers answered, so the network or its name is at fault.</answer>"}
+- {stage: contexts, contains: commit message, text: "<context>--fast is now --quick.</context>"}
+- {stage: contexts, contains: log lines, text: "<context>08:00 ERROR clock: no sync</context>"}
+- stage: questions
+  contains: --quick
+  text: <question>Put this into one subject line.</question>
+- {stage: answer, contains: --quick, text: "<answer>Rename --fast to --quick</answer>"}
+- stage: questions
+  contains: clock
+  text: <question>Why is the time on this machine wrong?</question>
+- stage: answer-freely
+  contains: clock
+  text: <answer>Its clock does not sync. Look at the time server first.</answer>
 
 - {stage: gain, text: different}
 - {stage: fitting, text: "yes"}
@@ -176,37 +189,31 @@ SCRIPT = r"""
 
 
 def drawn(program):
-    """Lines for what only the draws of each prompt tell: names of functions, words of lessons."""
-    for unit in program.units:
+    """Lines for what the prompts draw: seeds that grow, names of functions, words of lessons."""
+    for number, unit in enumerate(program.units):
         if unit.pipeline == "evol-instruct":
             yield from grown(unit.columns["seed"]["question"])
         for question in imagined(unit, program.pipelines[unit.pipeline])[0]:
             if question.stage.id == "function":
                 name = "{verb}_{noun}".format_map(question.columns)
-                yield from exercise(name, unit.index + len(unit.shown[0].question))
+                yield from exercise(name, number)
             if question.stage.id == "lesson":
                 yield lesson(question.columns["required"])
 
 
 def grown(parent):
-    """A question that says more in every round."""
-    more = (
-        "Give the year or the reason for each place.",
+    """A question that asks for more in every round."""
+    for more in (
+        "Give the reason for each place.",
         "Say which of them nobody could have put first.",
         "Then tell how sure you are, and why.",
         "End with the one that took longest.",
-    )
-    lines = []
-    for text in more:
-        child = f"{parent} {text}"
-        about = f"<question>{child}</question>"
-        lines.append(
-            {"stage": "evolve", "contains": f"<question>{parent}</question>"} | {"text": about}
-        )
-        said = f"<answer>In that order, {len(lines)} of them: {text.lower()}</answer>"
-        lines.append({"stage": "answer", "contains": about, "text": said})
-        parent = child
-    return lines
+    ):
+        before, parent = f"<question>{parent}</question>", f"{parent} {more}"
+        about = f"<question>{parent}</question>"
+        answer = f"<answer>In the order of the steps. As you asked: {more.lower()}</answer>"
+        yield {"stage": "evolve", "contains": before, "text": about}
+        yield {"stage": "answer", "contains": about, "text": answer}
 
 
 def exercise(name, number):
@@ -252,6 +259,11 @@ def home(tmp_path, monkeypatch):
     return tmp_path, stages
 
 
+def unrouted(source=None):
+    """The pipelines that no leaf is sent to."""
+    return set(folders(source)) - {name for route in ROUTES.values() for name in route["pipelines"]}
+
+
 def trivium(*words):
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 0, done.output
@@ -273,9 +285,8 @@ def test_a_compile_of_the_shipped_taxonomy_goes_through_every_pipeline(home, mon
     samples = lines(build / "samples.jsonl")
     for sample in samples:
         made[sample["origin"].get("pipeline")].append(sample)
-    assert set(folders()) == {name for route in ROUTES.values() for name in route["pipelines"]}
     assert set(folders()) <= set(made), "every pipeline has a sample"
-    assert asked == stages, "and every stage of them has been asked"
+    assert asked == stages, "and every stage of them was asked"
 
     drops = lines(build / "drops.jsonl")
     assert {drop["code"] for drop in drops} >= {"D501", "D507", "D510", "D518", "D528"}
@@ -283,8 +294,8 @@ def test_a_compile_of_the_shipped_taxonomy_goes_through_every_pipeline(home, mon
     for books in json.loads((build / "manifest.json").read_text())["passes"]:
         assert books["in"] == books["kept"] + sum(books["dropped"].values())
 
-    pairs = lines(build / "preferences.jsonl")
-    assert pairs
+    (pair,) = lines(build / "preferences.jsonl")
+    assert pair["rejected"][0]["content"] == "Ask somebody else."
     known = {sample["id"] for sample in samples}
     for name in ("evol-instruct", "evol-knowledge"):
         assert len({sample["origin"]["generation"] for sample in made[name]}) > 1
@@ -308,3 +319,10 @@ def test_a_compile_of_the_shipped_taxonomy_goes_through_every_pipeline(home, mon
     for path in build.iterdir():
         if path.name != "run.json":
             assert (folder / "b" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_every_pipeline_has_a_route(tmp_path):
+    assert not unrouted()
+    new = tmp_path / "pipelines" / "new"
+    shutil.copytree(SHIPPED.parent / "compiler/pipelines/alpaca", new)
+    assert unrouted(WorkTree(tmp_path)) == {"new"}, "the control"

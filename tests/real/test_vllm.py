@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 from urllib.request import Request as Call
@@ -22,11 +23,12 @@ import pytest
 import yaml
 from tokenizers import Tokenizer
 
+from compiler.codes import CATALOGUE
 from compiler.curriculum import TeacherSpec
 from compiler.diagnostics import Report
 from compiler.expand import Expander
 from compiler.journal import Journal
-from compiler.pipeline import Field, Sampling
+from compiler.pipeline import Field, Sampling, folders, load
 from compiler.program import prepare
 from compiler.prompt import Message
 from compiler.reply import odds_of, parse_reply
@@ -284,6 +286,101 @@ def test_json_has_its_form(teacher, runner):
     free = runner.run(teacher.ask(Request(messages, Sampling(max_tokens=60), writes=fields)))
     with pytest.raises(ValueError):  # the control: nothing binds it
         json.loads(free.text)
+
+
+LAB = {
+    "knowledge-qa": "knowledge/birds/robin",
+    "knowledge-long": "knowledge/birds/wren",
+    "knowledge-dialogue": "knowledge/birds/dipper",
+    "skill-freeform": "compositional_skills/rhyme",
+    "skill-grounded": "compositional_skills/headline",
+}
+FIELDS = ("context", "question", "answer", "follow_up", "reply")
+GOOD = ("yes", "2", "3")
+
+
+def lab_leaves():
+    """A leaf for each of LAB's pipelines, unlike the others."""
+    notice = [f"The {word} is closed on day {n}." for n, word in enumerate(WORDS[:5])]
+    headline = [
+        {"context": text, "question": f"Which headline fits {n}?", "answer": f"Day {n}"}
+        for n, text in enumerate(notice)
+    ]
+    leaves = [
+        *(json.dumps(taxonomies.knowledge()).replace("Robins", bird) for bird in WORDS[:3]),
+        json.dumps(taxonomies.skill()),
+        json.dumps(taxonomies.skill(seed_examples=headline, task_description="Find a headline.")),
+    ]
+    return {f"{path}/qna.yaml": json.loads(leaf) for path, leaf in zip(LAB.values(), leaves)}
+
+
+def lab_settings(teacher, small_model):
+    """One server twice: as a teacher whose every reply has all tags, and as a judge that leans
+    towards what lets a record pass, so that the last stage is reached too.
+    """
+    words = "[a-z]{3,6}( [a-z]{3,6}){4}"
+    tagged = "".join(f"<{name}>{words}</{name}>" for name in FIELDS)
+    known = Tokenizer.from_file(str(small_model / "tokenizer.json"))
+    starts = {choice[:end] for choice in GOOD for end in range(1, len(choice) + 1)}
+    lean = {str(number): 8.0 for start in starts if (number := known.token_to_id(start))}
+    url = f"http://127.0.0.1:{teacher._server.port}/v1"
+    spec = {"kind": "openai", "url": url, "model": teacher.model, "context": 2048, "in_flight": 4}
+    routes = [
+        {"leaves": leaf, "pipeline": name, "with": {"persona": "creative"}}
+        if name == "skill-grounded"
+        else {"leaves": leaf, "pipeline": name}
+        for name, leaf in LAB.items()
+    ]
+    return {
+        "samples_per_leaf": 10,
+        "chunk_tokens": 100,
+        "routes": routes,
+        "teacher": spec | {"extra": {"structured_outputs": {"regex": tagged}, "max_tokens": 400}},
+        "judge": spec | {"extra": {"logit_bias": lean}},
+        "check": {"allow": ["empty-phase"]},
+    }
+
+
+def test_labs_pipelines_are_asked_to_the_end(teacher, small_model, tmp_path, monkeypatch):
+    """What it says is nonsense in tags; all around that is as with a model that means something."""
+    monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path / "home"))
+    folder = taxonomies.write(tmp_path / "taxonomy", lab_leaves())
+    settings = lab_settings(teacher, small_model)
+    (folder / "curriculum.yaml").write_text(yaml.safe_dump(settings))
+    words = trivium("compile", "--taxonomy", folder, "--out", tmp_path / "out")
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    print(f"\n{done.stderr}\n{done.stdout}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    samples, drops = (
+        [json.loads(line) for line in (tmp_path / f"out/{name}.jsonl").open()]
+        for name in ("samples", "drops")
+    )
+    made = [sample for sample in samples if sample["origin"]["kind"] == "synthetic"]
+    assert all(drop["code"] in CATALOGUE for drop in drops)
+    run, manifest = (
+        json.loads((tmp_path / f"out/{name}.json").read_text()) for name in ("run", "manifest")
+    )
+    assert run["failed"] == 0
+    assert run["prompt_tokens"] > 0
+    passes = {books["name"]: books for books in manifest["passes"]}
+    for books in passes.values():
+        assert books["in"] == books["kept"] + sum(books["dropped"].values())
+    assert not passes["ask"]["dropped"], "every unit was answered"
+    assert passes["expand"]["in"] == len(made) + len(drops), "and every record has its end"
+
+    ended = defaultdict(list)
+    for one in (*made, *drops):
+        ended[one["leaf"]].append(one["scores"])
+    for name, leaf in LAB.items():
+        pipeline = load(folders()[name], Report())
+        judges = [stage.writes[0] for stage in pipeline.generates if stage.judge]
+        for field in judges:
+            verdicts = [scores for scores in ended[leaf] if field.name in scores]
+            assert verdicts, f"`{field.name}` of {name} was never asked"
+            for scores in verdicts:
+                assert scores[field.name] in field.choices
+                assert 0 < scores[f"{field.name}_odds"] <= 1
 
 
 def found_and_asked(teacher):
