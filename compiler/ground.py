@@ -15,8 +15,8 @@ from compiler.documents.fetch import Document
 from compiler.draw import Background, Text, background, vocabulary
 from compiler.language import NAMES, code_of, language
 from compiler.leaf import KnowledgeLeaf, Leaf
-from compiler.lower import Ground
-from compiler.pipeline import Pipeline, Verify
+from compiler.lower import COLUMNS, Ground
+from compiler.pipeline import Draw, Pipeline, Spread, Verify
 from compiler.schema import guess
 from compiler.verify import BrokenChecker, Checker, checker
 
@@ -87,6 +87,10 @@ def check_route(route: Route, pipelines: Mapping[str, Pipeline], report: Report)
             message = f"the checker of the route cannot work here: {made.obstacle}"
             report.add(M318, message, route.place("verify"), "see docs/verify.md")
     for pipeline in mine:
+        lacking = _unwritten(made, pipeline) if made else ""
+        if lacking:
+            message = f"the route's checker reads `{lacking}`, which `{pipeline.name}` never writes"
+            report.add(M318, message, route.place("verify"), "name a column that it writes")
         if made and not any(isinstance(s, Verify) and not s.checker for s in pipeline.every()):
             message = f"`{pipeline.name}` never asks the route's checker"
             hint = "add a stage `do: verify` without a checker to it, or take another pipeline"
@@ -99,6 +103,16 @@ def check_route(route: Route, pipelines: Mapping[str, Pipeline], report: Report)
             continue
         for pipeline in mine:
             _check_setting(route, pipeline, name, value, report)
+
+
+def _unwritten(made: Checker, pipeline: Pipeline) -> str:
+    """A column that a checker reads and the pipeline does not have; "" for none."""
+    known = {name for kind in pipeline.takes for name in COLUMNS[kind]}
+    known |= {field.name for stage in pipeline.generates for field in stage.writes}
+    known |= {drawn.name for s in pipeline.every() if isinstance(s, Draw) for drawn in s.draws}
+    known |= {stage.writes for stage in pipeline.every() if isinstance(stage, Spread | Verify)}
+    known |= set(pipeline.settings.defaults)
+    return next((name for name in made.reads if name not in known), "")
 
 
 def _check_setting(

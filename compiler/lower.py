@@ -125,9 +125,11 @@ def _knowledge(
     if calls < len(chunks):
         report.add(
             M306,
-            f"`{leaf.path}`: {calls} of {len(chunks)} chunks will be asked about",
+            f"`{leaf.path}`: {calls} of {len(chunks)} chunks will be asked about"
+            f" in `{make.pipeline}`",
             leaf.document.span,
-            f"to ask about all, set `samples_per_leaf: {len(chunks) * make.want}` or more",
+            f"to ask about all, it needs {len(chunks) * make.want} samples: raise "
+            "`samples_per_leaf`, or its share of them",
         )
         chunks = [chunks[i * len(chunks) // calls] for i in range(calls)]
     units = []

@@ -8,7 +8,7 @@ close or open one of its tags. A template's blocks `system` and `user` are the r
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import jinja2
@@ -62,13 +62,14 @@ ENVIRONMENT.tests |= TESTS
 class Template:
     """A compiled template; `reads` maps each column it needs to the first line that reads it.
 
-    `tags` are the names that no text in it may use as a tag.
+    `tags` are the names that no text in it may use as a tag; `source` is the text of a condition.
     """
 
     name: str
     compiled: jinja2.Template
     reads: Mapping[str, int]
     tags: frozenset[str]
+    source: str = ""
 
 
 def compile_template(name: str, text: str, answers: Iterable[str] = ()) -> Template:
@@ -88,7 +89,7 @@ def compile_condition(text: str) -> Template:
     """Compiles an expression, such as `rating >= 2`, as a template. Raises
     jinja2.TemplateSyntaxError.
     """
-    return compile_template("if", "{% if " + text + " %}yes{% endif %}")
+    return replace(compile_template("if", "{% if " + text + " %}yes{% endif %}"), source=text)
 
 
 def _reads(syntax: nodes.Template) -> dict[str, int]:

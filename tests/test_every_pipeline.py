@@ -1,6 +1,9 @@
 """The shipped taxonomy, compiled through every pipeline with a scripted teacher."""
 
+import asyncio
 import json
+import os
+import random
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -12,11 +15,16 @@ from typer.testing import CliRunner
 from compiler.cli import app
 from compiler.codes import CATALOGUE
 from compiler.diagnostics import Report
+from compiler.expand import Expander
 from compiler.imagine import imagined
+from compiler.journal import Journal
 from compiler.pipeline import folders
+from compiler.plan import plan
 from compiler.program import prepare
 from compiler.source import WorkTree
+from compiler.teacher import Reply, Unconnected
 from compiler.teacher.scripted import Scripted
+from tests.conftest import SEED
 
 SHIPPED = Path(__file__).parent.parent / "taxonomy"
 ROUTES = {
@@ -238,9 +246,8 @@ def lesson(words):
     return {"stage": "lesson", "contains": said, "text": f"{question}<answer>{answer}</answer>"}
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A copy of the shipped taxonomy, its routes, and the script beside it."""
+def routed(tmp_path):
+    """A copy of the shipped taxonomy with our routes, and its program."""
     place = tmp_path / "taxonomy"
     shutil.copytree(SHIPPED, place)
     (place / "snippets").mkdir()
@@ -251,6 +258,13 @@ def home(tmp_path, monkeypatch):
     report = Report()
     program = prepare(WorkTree(place), tmp_path / "cache", report)
     assert program, report.diagnostics
+    return program
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The taxonomy, the script beside it, and the stages that it should reach."""
+    program = routed(tmp_path)
     script = [*drawn(program), *yaml.safe_load(SCRIPT)]
     (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(script))
     monkeypatch.chdir(tmp_path)
@@ -326,3 +340,59 @@ def test_every_pipeline_has_a_route(tmp_path):
     new = tmp_path / "pipelines" / "new"
     shutil.copytree(SHIPPED.parent / "compiler/pipelines/alpaca", new)
     assert unrouted(WorkTree(tmp_path)) == {"new"}, "the control"
+
+
+class Obeying(Unconnected):
+    """Says something new whenever it is asked, in the form that is wanted; as a judge it is
+    pleased.
+    """
+
+    model, by_rule, in_flight = "obeying", False, 8
+
+    def __init__(self):
+        self.asked = 0
+        self.chance = random.Random(os.environ[SEED])
+
+    async def ask(self, request):
+        self.asked += 1
+        return Reply(self.said(request))
+
+    def said(self, request):
+        columns, stage = request.columns, request.stage
+        if request.form == "choice":
+            return str(request.writes[0].choices[-1])
+        if stage == "lesson":
+            return lesson(columns["required"])["text"]
+        if stage in ("function", "solution", "tests"):
+            lines = exercise("{verb}_{noun}".format_map(columns), 7)
+            return next(line["text"] for line in lines if line["stage"] == stage)
+        before = f"{columns['parent']['question']} " if stage == "evolve" else ""
+        number = columns["instances" if stage == "instances" else "count"] if request.many else 1
+        return "".join(
+            f"<{field.name}>{before * (field.name == 'question')}{self.words()}.</{field.name}>"
+            for _ in range(number)
+            for field in request.writes
+        )
+
+    def words(self):
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        return " ".join("".join(self.chance.choices(letters, k=6)) for _ in range(9))
+
+
+def test_what_is_planned_is_asked_and_made(tmp_path):
+    """In every pipeline, where the teacher does what it is asked; what is dropped costs less."""
+    program = routed(tmp_path)
+    planned, done = {}, {}
+    for name in folders():
+        units = [unit for unit in program.units if unit.pipeline == name]
+        teacher = Obeying()
+        told = plan(units, program.pipelines, teacher, None)
+        planned[name] = told.total("calls"), told.total("samples")
+
+        async def walk(units=units, teacher=teacher):
+            expander = Expander(teacher, teacher, Journal(Path(":memory:")))
+            return [outcome async for outcome in expander.run(units, program.pipelines)]
+
+        made = sum(len(outcome.samples) for outcome in asyncio.run(walk()))
+        done[name] = teacher.asked, made
+    assert planned == done

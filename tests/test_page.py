@@ -117,8 +117,9 @@ class Maker:
         files = {"samples": self.samples, "drops": self.drops, "heldout": self.heldout}
         files |= {"validation": self.aside, "phase1": phases[0], "phase2": phases[1]}
         pairs = [self.preference(sample) for sample in self.samples[4:10]]
+        of = {pair["id"]: pair["rivals"] for pair in pairs}
         files["samples"] = [
-            {**sample, **{"rivals": pair["rivals"] for pair in pairs if pair["id"] == sample["id"]}}
+            {**sample, "rivals": of[sample["id"]]} if sample["id"] in of else sample
             for sample in self.samples
         ]
         files |= {"preferences": pairs}

@@ -228,6 +228,7 @@ def whole_road(
         [f"everything is in {out}", ""],
         [
             [f"  {build}", "the curriculum: phase1.jsonl, phase2.jsonl, manifest.json, README.md"],
+            [f"  {build}/explore.html", "what was kept and dropped, to look through"],
             [f"  {student}", "the student after each stage, its log and evaluation"],
             [f"  {page}", "the report; open it in a browser"],
             ["next:", ""],

@@ -193,7 +193,7 @@ def report_gate(
         if wrong := _short_of(found, gate):
             report.add(
                 M315,
-                f"`{name}`: {' and '.join(wrong)}",
+                f"`{name}`: {'; '.join(wrong)}",
                 Span(FILE),
                 "grade more samples with `trivium grade`, or add assertions to the criteria",
             )

@@ -61,7 +61,11 @@ def print_plan(plan: "Plan", knows_model: bool) -> None:
     by_pipeline: dict[str, list[Line]] = {}
     for line in plan.lines:
         by_pipeline.setdefault(line.pipeline, []).append(line)
-    rows = [_row(line.leaf, [line], knows_model) for line in plan.lines]
+    several = len({line.leaf for line in plan.lines}) < len(plan.lines)
+    rows = [
+        _row(f"{line.leaf} ({line.pipeline})" if several else line.leaf, [line], knows_model)
+        for line in plan.lines
+    ]
     if len(by_pipeline) > 1:
         rows += [_row(f"all of {name}", of, knows_model) for name, of in by_pipeline.items()]
     rows.append(_row("all leaves", plan.lines, knows_model))
@@ -160,8 +164,13 @@ def print_books(manifest: Mapping[str, Any]) -> None:
         )
     print_table(["pass", "in", "kept", "dropped"], rows, left=(0, 3))
     books = {account["name"]: account for account in manifest["passes"]}
-    human = books["sift"]["in"] - books["expand"]["kept"]
-    typer.echo(f"sift takes what expand kept and {counted(human, 'human seed example')}")
+    given = books["sift"]["in"] - books["expand"]["kept"]
+    mixed = sum(data["drawn"] for data in manifest["sources"] if not data["skipped"])
+    more = f" and {counted(mixed, 'sample')} of data sets" if mixed else ""
+    human = counted(given - mixed, "human seed example")
+    typer.echo(f"sift takes what expand kept{',' if mixed else ' and'} {human}{more}")
+    if reason := manifest["worth"].get("reason"):
+        typer.echo(f"worth: nothing was dropped: {reason}")
     skipped = [leaf for leaf in manifest["leaves"] if leaf["skipped"]]
     for leaf in skipped:
         code = CATALOGUE[leaf["skipped"]]

@@ -24,7 +24,7 @@ def explore(
         ),
     ] = None,
 ) -> None:
-    """Write an HTML page to look through a build: its funnel, its samples, its drops."""
+    """Write an HTML page to look through a build."""
     from compiler.journal import Journal
     from compiler.page import NAME, write
 

@@ -46,10 +46,10 @@ def grade(
     ] = "",
     judge: JudgeOption = None,
 ) -> None:
-    """Grade samples of a build, the most and the least suspicious in turn.
+    """Say of samples whether they are good: the most and the least suspicious in turn.
 
-    Each grade is added to `grades/NAME.jsonl` of the taxonomy at once. Assertions that a judge has
-    to be asked about count where `--judge` names one.
+    Each grade is added to `grades/NAME.jsonl` of the taxonomy at once. With `--judge`,
+    assertions that ask a judge count too.
     """
     from compiler.calibrate.calibration import read_graded
     from compiler.curriculum import read

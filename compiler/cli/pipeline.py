@@ -43,7 +43,7 @@ def new(
     ] = False,
     taxonomy: TaxonomyOption = None,
 ) -> None:
-    """Write a pipeline of your own, which works at once, into the taxonomy's `pipelines/`."""
+    """Write a pipeline of your own that works at once."""
     from compiler.schema import guess
 
     root, known = _folders(taxonomy)
@@ -54,6 +54,8 @@ def new(
         raise typer.BadParameter(f"there is no pipeline `{like}`; {guess(like, sorted(known))}")
     if place.exists():
         raise typer.BadParameter(f"{place} is there already")
+    if extends and b"\nextends:" in known[like].files["pipeline.yaml"]:
+        raise typer.BadParameter(f"`{like}` extends another: leave out `--extends`")
     parent, files = known[like], dict(known[like].files)
     if extends:
         files = {n: data for n, data in files.items() if n == "example.yaml"}
@@ -81,7 +83,7 @@ def walk_examples(
     ] = None,
     taxonomy: TaxonomyOption = None,
 ) -> None:
-    """Load pipelines and walk their examples: every mistake has its place, no teacher is asked."""
+    """Load pipelines and walk their examples; no teacher is asked."""
     from compiler.example import compare, play, read_example
     from compiler.pipeline import load
     from compiler.schema import guess
@@ -116,7 +118,7 @@ def show(
     prompts: Annotated[bool, typer.Option("--prompts", help="Show its templates too.")] = False,
     taxonomy: TaxonomyOption = None,
 ) -> None:
-    """Tell what a pipeline does, stage after stage; without a name, which pipelines there are."""
+    """Tell what a pipeline does; without a name, list all."""
     from compiler.pipeline import load
     from compiler.schema import guess
 
@@ -124,7 +126,7 @@ def show(
     if not name:
         width = max(map(len, known))
         for each, folder in known.items():
-            typer.echo(f"{each:{width}}  {_about(folder)}")
+            typer.echo(f"{each:{width}}  {_kinds(folder):20}  {_about(folder)}")
         return
     if name not in known:
         raise typer.BadParameter(f"there is no pipeline `{name}`; {guess(name, sorted(known))}")
@@ -148,6 +150,13 @@ def _about(folder: "Folder") -> str:
     return " ".join(made.about.split()) if made else "has mistakes: see `trivium pipeline test`"
 
 
+def _kinds(folder: "Folder") -> str:
+    from compiler.pipeline import load
+
+    made = load(folder, Report())
+    return ", ".join(made.takes) if made else ""
+
+
 def _told(pipeline: "Pipeline") -> Iterator[str]:
     yield f"{pipeline.name}: {' '.join(pipeline.about.split())}"
     asks = f"{counted(pipeline.asks, 'sample')} a unit" if pipeline.asks else "a leaf is one unit"
@@ -163,14 +172,9 @@ def _stages(stages: "tuple[Stage, ...]", indent: str) -> Iterator[str]:
     from compiler.pipeline import Best, Rounds
 
     for stage in stages:
-        yield indent + _stage(stage) + (f", when {_source(stage)}" if stage.when else "")
+        yield indent + _stage(stage) + (f", when {stage.when.source}" if stage.when else "")
         if isinstance(stage, Best | Rounds):
             yield from _stages(stage.stages, indent + "  ")
-
-
-def _source(stage: "Stage") -> str:
-    reads = stage.when.reads if stage.when else {}
-    return f"a condition on {', '.join(f'`{name}`' for name in reads)} holds"
 
 
 def _stage(stage: "Stage") -> str:

@@ -30,7 +30,7 @@ def plan(
         ),
     ] = None,
 ) -> None:
-    """Say what a compile would ask, leaf by leaf, and what that costs."""
+    """Say what a compile would ask and cost, leaf by leaf."""
     from compiler.cli import costs
     from compiler.cost import pair
     from compiler.journal import Journal, Rate

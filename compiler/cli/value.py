@@ -36,17 +36,15 @@ def value(
         typer.Option(
             metavar="|".join(_METHODS),
             callback=_one_of(_METHODS),
-            help="How. By default as the build's `select:` says, or by the nearest neighbours.",
+            help="Else that of the build's `select:`, else knn-shapley.",
         ),
     ] = None,
     by: Annotated[
-        str, typer.Option(metavar="|".join(_BY), callback=_one_of(_BY), help="Whose worth.")
+        str, typer.Option(metavar="|".join(_BY), callback=_one_of(_BY), help="What is listed.")
     ] = "contributor",
     quarantine: Annotated[
         float,
-        typer.Option(
-            metavar="SHARE", min=0, max=0.5, help="Share of the samples that counts as lowest."
-        ),
+        typer.Option(metavar="SHARE", min=0, max=0.5, help="Which share counts as the lowest."),
     ] = 0.1,
     form: Annotated[
         str,
@@ -58,10 +56,10 @@ def value(
         ),
     ] = "human",
 ) -> None:
-    """Say what samples add to telling the leaves apart. Nothing is deleted.
+    """Say whose samples stand out as odd. Nothing is deleted.
 
-    People's held-out questions judge. Listed first are those whose samples are most often among the
-    lowest, which are what a quarantine would hold.
+    A sample has a low value where it makes its leaf harder to tell from others. First come those
+    with the largest share among the lowest.
     """
     report = Report()
     settings = _settings(build, report)

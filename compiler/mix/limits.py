@@ -74,11 +74,12 @@ def _say_floor(
         by_leaf[w.kept.leaf].append(w)
     leaf = min(by_leaf, key=lambda leaf: (human_share(by_leaf[leaf]), leaf))
     reached = human_share(samples)
+    is_data = leaf.startswith("sources/")
+    more = "lower `samples` of that data set" if is_data else f"write more examples for `{leaf}`"
     report.add(
         M313,
         f"{name}: people wrote {reached:.1%} of its words when every leaf keeps "
         f"{counted(least, 'synthetic sample')}, and {floor:.1%} are wanted; "
         f"of `{leaf}` they wrote {human_share(by_leaf[leaf]):.1%}",
-        hint=f"write more examples for `{leaf}`, or set `mix.min_human` to "
-        f"{math.floor(100 * reached) / 100} or less",
+        hint=f"{more}, or set `mix.min_human` to {math.floor(100 * reached) / 100} or less",
     )

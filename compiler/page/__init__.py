@@ -40,9 +40,8 @@ _TOLD = {
     "leaves": ("leaves", "leaves of the taxonomy that have something to ask about"),
     "ask": ("units", "chunks and seed examples that the teacher is asked about"),
     "expand": ("samples", "what the teacher wrote, read and judged"),
-    "sift": ("samples", "looked at for copies, held-out questions and boilerplate"),
-    "value": ("samples", "measured by what each of them teaches"),
-    "select": ("samples", "chosen within the budget, as good and as different as can be"),
+    "sift": ("samples", "looked at for copies, held-out questions, and what is unsound"),
+    "select": ("samples", "chosen within the budget"),
     MIX: ("samples", "placed in a phase, or kept aside to be asked in evaluation"),
 }
 

@@ -85,7 +85,9 @@ class Reader:
             return Draw(draws(item["writes"], self._folder.files), when=when)
         except BrokenDraw as wrong:
             place = self._tree.span((*path, "writes", *wrong.path))
-            self._report.add(P210, str(wrong), place, "see the sources in docs/pipelines.md")
+            self._report.add(
+                P210, str(wrong), place, "see the sources in docs/writing-pipelines.md"
+            )
             return None
 
     def _verify(self, item: _Item, path: Path, when: Template | None) -> Verify | None:

@@ -57,7 +57,7 @@ def pool_of(samples: Iterable[Sample], wanted: Sequence[str], values: Mapping[st
     for some in _parts(iter(samples)):
         ids += [sample.id for sample in some]
         leaves += [sample.leaf for sample in some]
-        human += [sample.origin.kind == "seed" for sample in some]
+        human += [sample.origin.kind != "synthetic" for sample in some]
         marks += [judged(sample) for sample in some]
         if "informativeness" in wanted:
             said += [terms(_spoken(sample)) for sample in some]

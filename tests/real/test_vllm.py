@@ -299,19 +299,27 @@ FIELDS = ("context", "question", "answer", "follow_up", "reply")
 GOOD = ("yes", "2", "3")
 
 
-def lab_leaves():
-    """A leaf for each of LAB's pipelines, unlike the others."""
-    notice = [f"The {word} is closed on day {n}." for n, word in enumerate(WORDS[:5])]
-    headline = [
-        {"context": text, "question": f"Which headline fits {n}?", "answer": f"Day {n}"}
-        for n, text in enumerate(notice)
+def lab_files():
+    """A leaf for each of LAB's pipelines, and the documents of the first three."""
+    headlines = [
+        {"context": f"The {word} is closed.", "question": f"Head {word}.", "answer": f"No {word}."}
+        for word in WORDS[:5]
     ]
-    leaves = [
-        *(json.dumps(taxonomies.knowledge()).replace("Robins", bird) for bird in WORDS[:3]),
-        json.dumps(taxonomies.skill()),
-        json.dumps(taxonomies.skill(seed_examples=headline, task_description="Find a headline.")),
-    ]
-    return {f"{path}/qna.yaml": json.loads(leaf) for path, leaf in zip(LAB.values(), leaves)}
+    files = {
+        f"{LAB['skill-freeform']}/qna.yaml": taxonomies.skill(),
+        f"{LAB['skill-grounded']}/qna.yaml": taxonomies.skill(
+            task_description="Find a headline.", seed_examples=headlines
+        ),
+    }
+    for leaf in list(LAB.values())[:3]:
+        bird = leaf.rpartition("/")[2]
+
+        def about(text, bird=bird):
+            return text.replace("robin", bird).replace("Robin", bird.title())
+
+        files[f"{leaf}/qna.yaml"] = json.loads(about(json.dumps(taxonomies.knowledge())))
+        files[f"documents/{bird}.md"] = about(taxonomies.DOCUMENT)
+    return files
 
 
 def lab_settings(teacher, small_model):
@@ -325,12 +333,8 @@ def lab_settings(teacher, small_model):
     lean = {str(number): 8.0 for start in starts if (number := known.token_to_id(start))}
     url = f"http://127.0.0.1:{teacher._server.port}/v1"
     spec = {"kind": "openai", "url": url, "model": teacher.model, "context": 2048, "in_flight": 4}
-    routes = [
-        {"leaves": leaf, "pipeline": name, "with": {"persona": "creative"}}
-        if name == "skill-grounded"
-        else {"leaves": leaf, "pipeline": name}
-        for name, leaf in LAB.items()
-    ]
+    routes = [{"leaves": leaf, "pipeline": name} for name, leaf in LAB.items()]
+    routes[-1]["with"] = {"persona": "creative"}
     return {
         "samples_per_leaf": 10,
         "chunk_tokens": 100,
@@ -344,7 +348,7 @@ def lab_settings(teacher, small_model):
 def test_labs_pipelines_are_asked_to_the_end(teacher, small_model, tmp_path, monkeypatch):
     """What it says is nonsense in tags; all around that is as with a model that means something."""
     monkeypatch.setenv("TRIVIUM_HOME", str(tmp_path / "home"))
-    folder = taxonomies.write(tmp_path / "taxonomy", lab_leaves())
+    folder = taxonomies.write(tmp_path / "taxonomy", lab_files())
     settings = lab_settings(teacher, small_model)
     (folder / "curriculum.yaml").write_text(yaml.safe_dump(settings))
     words = trivium("compile", "--taxonomy", folder, "--out", tmp_path / "out")
