@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv.
-.PHONY: install run test test-vllm docs bench clean
+.PHONY: install run test test-slow test-vllm docs bench clean
 install: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	python3 -m venv .venv && .venv/bin/pip install --quiet --constraint constraints.txt --editable '.[train,dev]' && touch $@
@@ -7,6 +7,8 @@ run: install
 	.venv/bin/trivium run --out out
 test: install
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/pytest -n 2 --dist worksteal
+test-slow: install
+	.venv/bin/pytest -n 2 --dist worksteal -m slow
 test-vllm: install .venv/vllm/ready
 	TRIVIUM_VLLM_PYTHON=.venv/vllm/bin/python .venv/bin/pytest tests/real/test_vllm*.py
 .venv/vllm/ready: constraints-vllm.txt

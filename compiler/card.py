@@ -98,13 +98,14 @@ def _sources(sources: Sequence[Json]) -> Iterator[str]:
     """The data sets that were mixed in."""
     if sources:
         yield from ("", "Data sets that were made elsewhere:", "")
-        yield "| data set | revision | licence | phase | samples |"
-        yield "| --- | --- | --- | ---: | ---: |"
+        yield "| data set | revision | licence | phase | size | drawn | kept |"
+        yield "| --- | --- | --- | ---: | ---: | ---: | ---: |"
     for one in sources:
         revision = one["revision"] or one["blob"][:12]
         yield (
             f"| {_cell(one['file'] or one['hub'])} | {_cell(revision)} "
-            f"| {_cell(one['licence'])} | {one['phase']} | {one['drawn']} of {one['size']} |"
+            f"| {_cell(one['licence'])} | {one['phase']} "
+            f"| {one['size']} | {one['drawn']} | {one['kept']} |"
         )
 
 

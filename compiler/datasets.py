@@ -10,9 +10,11 @@ import gzip
 import io
 import json
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from string import ascii_uppercase
 from typing import Any, TextIO
 
 from compiler.prompt import Message
@@ -34,7 +36,9 @@ _ROLES = {
     "gpt": "assistant",
     "model": "assistant",
 }
+_NAMED = frozenset((*QUESTION, *ANSWER, *CONTEXT, *CHOICES, *MESSAGES))
 _BATCH = 1024
+_LONGEST = 2**31 - 1  # characters of a field of a table; no platform's limit is lower
 _JSON_LINES = (".jsonl", ".ndjson")
 READ = (*_JSON_LINES, ".json", ".parquet", ".csv", ".tsv")
 
@@ -95,14 +99,17 @@ def read_samples(path: Path) -> Iterator[Entry]:
     found = False
     try:
         for line, said in _mappings(path):
-            yield _entry(said, line)
+            yield _checked(_entry(said, line))
             found = True
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except UnicodeDecodeError:
         raise DataError("it is not UTF-8") from None
-    except (OSError, EOFError) as wrong:
-        raise DataError(f"it cannot be read: {getattr(wrong, 'strerror', '') or wrong}") from None
+    except RecursionError:
+        raise DataError("it is nested too deeply") from None
+    except (OSError, EOFError, zlib.error) as wrong:
+        why = getattr(wrong, "strerror", "") or _first_line(wrong)
+        raise DataError(f"it cannot be read: {why}") from None
     if not found:
         raise DataError("it holds no sample")
 
@@ -160,7 +167,23 @@ def _mapping(value: object, line: int) -> Mapping[str, Any]:
     return value
 
 
+def _checked(entry: Entry) -> Entry:
+    """The entry, where it can be written as UTF-8: JSON can name half of a character."""
+    said = (message.content for message in entry.messages)
+    try:
+        for text in (entry.question, entry.answer, entry.context, *said):
+            text.encode()
+    except UnicodeEncodeError:
+        raise DataError("a sample holds half of a character (a surrogate)", entry.line) from None
+    return entry
+
+
+def _first_line(wrong: Exception) -> str:
+    return next(iter(str(wrong).splitlines()), "") or type(wrong).__name__
+
+
 def _table(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    csv.field_size_limit(_LONGEST)
     reader = csv.DictReader(file, delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -179,12 +202,18 @@ def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     number = 0
     try:
         with path.open("rb") as file:
-            for batch in ParquetFile(file).iter_batches(_BATCH):
+            opened = ParquetFile(file)
+            read = [name for name in opened.schema_arrow.names if name in _NAMED]
+            for batch in opened.iter_batches(_BATCH, columns=read):
                 for one in batch.to_pylist():
                     number += 1
                     yield number, one
+    except UnicodeDecodeError:
+        raise
     except pyarrow.ArrowException as wrong:
-        raise DataError(f"it is not Parquet: {str(wrong).splitlines()[0]}") from None
+        raise DataError(f"it is not Parquet: {_first_line(wrong)}") from None
+    except (ValueError, OverflowError) as wrong:  # a value that Python has no equal of
+        raise DataError(f"a value cannot be read: {_first_line(wrong)}") from None
 
 
 def _entry(said: Mapping[str, Any], line: int) -> Entry:
@@ -197,8 +226,8 @@ def _entry(said: Mapping[str, Any], line: int) -> Entry:
         return _of_turns(turns, _text(_one(said, CONTEXT)), line)
     question = _text(said[asked])
     context = _text(_one(said, tuple(name for name in CONTEXT if name != asked)))
-    choices = _choices(_one(said, CHOICES))
-    answer = _answer(_one(said, tuple(name for name in ANSWER if name != asked)), choices)
+    answered = _one(said, tuple(name for name in ANSWER if name != asked))
+    answer = _answer(answered, _one(said, CHOICES))
     prompt = f"{context}\n\n{question}" if context else question
     messages = (Message("user", prompt), Message("assistant", answer))[: 2 if answer else 1]
     return Entry(question, answer, context, messages if question else (), line)
@@ -248,21 +277,18 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int | float) else ""
 
 
-def _choices(value: object) -> dict[str, str]:
-    """The choices by what an answer may call them: a letter, or a number from 0."""
-    texts, labels = value, None
-    if isinstance(value, dict):
-        texts, labels = value.get("text"), value.get("label")
-    if not isinstance(texts, list):
-        return {}
-    found = {}
-    for i, text in enumerate(map(_text, texts)):
-        found[str(i)] = found[chr(ord("A") + i)] = text
-    if isinstance(labels, list):
-        found = dict(zip(map(str, labels), map(_text, texts), strict=False))
-    return found
-
-
-def _answer(value: object, choices: Mapping[str, str]) -> str:
+def _answer(value: object, choices: object) -> str:
+    """What is said, or the choice that is meant: by its own label, else by a letter, or by a number
+    from 0. A text that is itself a choice is no number, such as "2" of 1, 2 and 3.
+    """
     said = _text(value)
-    return choices.get(said, said)
+    texts, labels = choices, None
+    if isinstance(choices, dict):
+        texts, labels = choices.get("text"), choices.get("label")
+    found = [_text(text) for text in texts] if isinstance(texts, list) else []
+    if isinstance(labels, list):
+        return dict(zip(map(str, labels), found, strict=False)).get(said, said)
+    called = dict(zip(ascii_uppercase, found, strict=False))
+    if isinstance(value, int) or said not in found:
+        called |= {str(i): text for i, text in enumerate(found)}
+    return called.get(said, said)

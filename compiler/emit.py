@@ -123,7 +123,7 @@ def _write(product: Product, folder: Path) -> dict[str, Json]:
     def text(kept: Kept) -> Sample:
         return product.samples[kept.place]
 
-    write("samples.jsonl", (_sample(text(k)) for k in product.kept))
+    write("samples.jsonl", ({**_sample(text(k)), "cited": list(k.cited)} for k in product.kept))
     write("drops.jsonl", map(_drop, product.drops))
     write("heldout.jsonl", map(_sample, product.held_out))
     write("validation.jsonl", (_sample(text(k)) for k in mixture.validation))
@@ -296,7 +296,7 @@ def _manifest(product: Product, files: Mapping[str, Json]) -> Json:
             }
             for record in product.leaves
         ],
-        "sources": [data.as_json() for data in product.data],
+        "sources": [{**data.as_json(), "kept": made[data.leaf, True]} for data in product.data],
         "obligations": asdict(obligations(_licences(product))),
         "mixture": {
             "human": dict(zip(("phase1", "phase2"), product.mixture.human, strict=True)),

@@ -7,27 +7,29 @@ demonstration without a teacher, and its test.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from compiler.codes import P212
+from compiler.codes import P212, T106, Severity
 from compiler.curriculum import Route
 from compiler.diagnostics import Report, Span, counted
 from compiler.documents.chunk import chunk
 from compiler.documents.fetch import Document
 from compiler.expand import Drop, Expander, Sample
+from compiler.format import read_tree
 from compiler.ground import Grounds, check_route
 from compiler.journal import Journal
-from compiler.leaf import make_leaf
+from compiler.leaf import Leaf, make_leaf
 from compiler.lower import lower
 from compiler.pipeline import Folder, Generate, Pipeline
 from compiler.schema import PIPELINE, validate
-from compiler.source import SourceFile
+from compiler.source import LEAF_NAME, SourceFile
 from compiler.teacher.scripted import Line, Scripted, lines_of
+from compiler.tree import Path as TreePath
 from compiler.tree import Tree, parse
 
 FILE = "example.yaml"
@@ -65,20 +67,12 @@ def play(
     """
     assert isinstance(tree.value, Mapping)
     value: Mapping[str, Any] = tree.value
-    said = dict(value["leaf"])
-    file = SourceFile(f"{said.pop('path')}/qna.yaml", yaml.safe_dump(said).encode())
-    parsed = parse(file, report)
-    try:
-        leaf = make_leaf(parsed, None) if parsed else None
-    except (KeyError, TypeError, AttributeError) as wrong:
-        place = tree.span(("leaf",))
-        report.add(P212, f"the example's leaf is none: {wrong}", place, "write a whole `qna.yaml`")
+    leaf = _leaf(tree, value["leaf"], report)
+    if leaf is None:
         return None
-    if leaf is None or leaf.kind not in pipeline.takes:
-        kind = leaf.kind if leaf else "broken"
-        message = (
-            f"the example's leaf is {kind}, and the pipeline takes {' or '.join(pipeline.takes)}"
-        )
+    if leaf.kind not in pipeline.takes:
+        takes = " or ".join(pipeline.takes)
+        message = f"the example's leaf is {leaf.kind}, and the pipeline takes {takes}"
         report.add(P212, message, tree.span(("leaf",)), "write a leaf of that kind")
         return None
     document = Document("document.md", ".", "", "0" * 40, value.get("document", ""))
@@ -118,6 +112,46 @@ def play(
         )
 
     return asyncio.run(walk())
+
+
+def _leaf(tree: Tree, value: Mapping[str, Any], report: Report) -> Leaf | None:
+    """The example's leaf, held to the schema of all leaves; it may have fewer seeds."""
+    said = {key: part for key, part in value.items() if key != "path"}
+    text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True)
+    file = SourceFile(f"{value['path']}/{LEAF_NAME}", text.encode())
+    found, before = Report(), report.errors
+    read_tree(file, found)
+    parsed = parse(file, Report())
+    for one in found.diagnostics:
+        if one.severity is Severity.ERROR and one.code is not T106:
+            place = _same_place(tree, parsed, one.span)
+            report.add(P212, f"the example's leaf: {one.message}", place, one.hint)
+    if parsed is None or report.errors > before:
+        return None
+    leaf = make_leaf(parsed, None)
+    if not leaf.shown:
+        place = tree.key_span(("leaf", "seed_examples"))
+        report.add(P212, "the example's leaf has no questions", place, "write one or more")
+        return None
+    return leaf
+
+
+def _same_place(tree: Tree, leaf: Tree | None, place: Span | None) -> Span:
+    """Where the example says what stands at a place of its leaf."""
+    for path in _paths(leaf.value, ()) if leaf else ():
+        if leaf and place == leaf.span(path):
+            return tree.span(("leaf", *path))
+        if leaf and place == leaf.key_span(path):
+            return tree.key_span(("leaf", *path))
+    return tree.key_span(("leaf",))
+
+
+def _paths(value: object, path: TreePath) -> Iterator[TreePath]:
+    """All paths that lead to a part of a value."""
+    if isinstance(value, Mapping | list):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield (*path, key)
+            yield from _paths(part, (*path, key))
 
 
 def compare(tree: Tree, pipeline: Pipeline, played: Played, report: Report) -> None:

@@ -19,7 +19,7 @@ from compiler.mix import Mixture, mix
 from compiler.poison import screen, warn
 from compiler.program import Program
 from compiler.select import Selection, select
-from compiler.sift import sift
+from compiler.sift import cited, sift
 from compiler.silence import report_barren
 from compiler.sources import draw
 from compiler.spool import Kept, Outcomes
@@ -113,8 +113,8 @@ class _Passes:
         for place, verdict in zip(samples.places(), verdicts, strict=True):
             sample = verdict.sample
             if verdict.code is None:
-                given = sample.origin.kind != "synthetic"
-                yield Kept(place, sample.id, sample.branch, sample.leaf, given)
+                given, span = not sample.origin.made, _cited(sample, texts(sample))
+                yield Kept(place, sample.id, sample.branch, sample.leaf, given, span)
                 continue
             detail = f"{verdict.detail} ({verdict.other})" if verdict.other else verdict.detail
             self._drop(sample, verdict.code, detail, "sift")
@@ -187,6 +187,12 @@ class _Read:
 
     def __iter__(self) -> Iterator[Sample]:
         return map(self._passes.text, self._kept)
+
+
+def _cited(sample: Sample, text: str) -> tuple[int, ...]:
+    """Where the document says what the answer says, as its characters."""
+    span = cited(sample.answer, text) if text else None
+    return tuple(sample.origin.start + at for at in span) if span else ()
 
 
 def _texts(program: Program) -> Callable[[Sample], str]:

@@ -16,9 +16,10 @@ from compiler.draw import Background, Text, background, vocabulary
 from compiler.language import NAMES, code_of, language
 from compiler.leaf import KnowledgeLeaf, Leaf
 from compiler.lower import COLUMNS, Ground
-from compiler.pipeline import Draw, Pipeline, Spread, Verify
+from compiler.pipeline import Draw, Pipeline, Spread, Verify, numbers
 from compiler.schema import guess
 from compiler.verify import BrokenChecker, Checker, checker
+from compiler.verify.agreement import Agreement
 
 
 class Grounds:
@@ -107,8 +108,10 @@ def check_route(route: Route, pipelines: Mapping[str, Pipeline], report: Report)
 
 def _unwritten(made: Checker, pipeline: Pipeline) -> str:
     """A column that a checker reads and the pipeline does not have; "" for none."""
-    known = {name for kind in pipeline.takes for name in COLUMNS[kind]}
-    known |= {field.name for stage in pipeline.generates for field in stage.writes}
+    known = {field.name for stage in pipeline.generates for field in stage.writes}
+    if isinstance(made.by, Agreement):
+        return next((name for name in made.reads if name not in known), "")
+    known |= {name for kind in pipeline.takes for name in COLUMNS[kind]}
     known |= {drawn.name for s in pipeline.every() if isinstance(s, Draw) for drawn in s.draws}
     known |= {stage.writes for stage in pipeline.every() if isinstance(stage, Spread | Verify)}
     known |= set(pipeline.settings.defaults)
@@ -118,19 +121,33 @@ def _unwritten(made: Checker, pipeline: Pipeline) -> str:
 def _check_setting(
     route: Route, pipeline: Pipeline, name: str, value: object, report: Report
 ) -> None:
-    """One setting against its choices, or the kind of its default."""
+    """One setting against its choices, the bounds of what it is used as, and the kind of its
+    default.
+    """
     if name not in pipeline.settings.defaults:
         return
     choices = pipeline.settings.choices.get(name)
     default = pipeline.settings.defaults[name]
-    if choices and value not in choices:
+    kind = _kind(default)
+    used = (bound for s in pipeline.every() for _, number, bound in numbers(s) if number == name)
+    unfit = next((bound.value for bound in used if not bound.holds(value)), "")
+    if choices and (value not in choices or isinstance(value, bool)):
         said = ", ".join(map(str, choices))
         message = f"`{name}` of `{pipeline.name}` is none of {said}"
         report.add(M320, message, route.place(name), guess(str(value), list(map(str, choices))))
-    elif not choices and isinstance(default, str) is not isinstance(value, str):
-        kind = "a text" if isinstance(default, str) else "a number"
-        message = f"`{name}` of `{pipeline.name}` is {kind}, such as `{default}`"
+    elif unfit:
+        message = f"`{name}` of `{pipeline.name}` must be {unfit}"
+        report.add(M320, message, route.place(name), f"write {unfit}")
+    elif not choices and kind != _kind(value):
+        such = "" if isinstance(default, bool) else f", such as `{default}`"
+        message = f"`{name}` of `{pipeline.name}` is {kind}{such}"
         report.add(M320, message, route.place(name), f"write {kind}")
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a text" if isinstance(value, str) else "a number"
 
 
 def language_of(leaf: Leaf, route: Route) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from compiler.expand.trip import Trip
-from compiler.expand.verbs import drawn_by
+from compiler.expand.verbs import count_of, drawn_by
 from compiler.lower import Unit
 from compiler.pipeline import Best, Draw, Generate, Pipeline, Rounds, Spread, Stage, Verify
 from compiler.prompt import TEMPLATE_FAULTS, Message, holds, render
@@ -73,7 +73,10 @@ class _Walk:
         """Takes `records` drafts through stages; returns how many arrive."""
         for stage in stages:
             if self._stands(stage):
-                records = self._step(stage, records)
+                try:
+                    records = self._step(stage, records)
+                except TEMPLATE_FAULTS:  # then a compile drops the draft (P208)
+                    return 0.0
         return records
 
     def _stands(self, stage: Stage) -> bool:
@@ -96,7 +99,7 @@ class _Walk:
                 if stage.writes:
                     self.draft = self.draft.with_columns(**{stage.writes: 1})
             case Best():
-                of = self._number(stage.of)
+                of = count_of(stage.of, self.draft)
                 return self.block(stage.stages, records * of) / of
             case Spread():
                 return records * self._count()
@@ -111,7 +114,7 @@ class _Walk:
         self.draft = self.draft.with_columns(**chosen)
         if not stage.many:
             return records
-        return records * (self._number(stage.most) or self._count())
+        return records * (count_of(stage.most, self.draft) if stage.most else self._count())
 
     def _ask(self, stage: Generate, calls: float) -> None:
         language = self.trip.unit.ground.language
@@ -127,7 +130,7 @@ class _Walk:
     def _rounds(self, stage: Rounds, records: float) -> float:
         first = len(self.questions)
         walk = self._fill if stage.over == "pool" else self._evolve
-        made = records * walk(stage, int(self._number(stage.number)))
+        made = records * walk(stage, count_of(stage.number, self.draft))
         self.questions[first:] = [
             replace(one, calls=one.calls * records) for one in _merged(self.questions[first:])
         ]
@@ -136,7 +139,8 @@ class _Walk:
     def _fill(self, stage: Rounds, rounds: int) -> float:
         """As many rounds as fill the unit, each like the first."""
         first, want = len(self.questions), self.trip.unit.want
-        calls, each = int(self._number(stage.calls)), int(self._number(stage.each)) or want
+        calls = count_of(stage.calls, self.draft)
+        each = count_of(stage.each, self.draft) if stage.each else want
         self.draft = self.draft.with_columns(round=1, count=each).fork(0, rounds * calls, 0)
         made = self.block(stage.stages, 1.0)
         walks = min(rounds, max(1, math.ceil(want / max(1.0, made * calls)))) * calls
@@ -155,11 +159,6 @@ class _Walk:
             parent = {name: f"[{name}]" for name in parent}
             self.unknown |= {"parent"}
         return made
-
-    def _number(self, value: float | str) -> float:
-        if isinstance(value, str):
-            return float(str(self.draft.columns[value]))
-        return value
 
     def _count(self) -> float:
         return float(str(self.draft.columns.get("count", 1)))

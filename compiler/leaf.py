@@ -182,9 +182,32 @@ def _seed(id: str, pair: Mapping[str, str], context: str, held_out: bool, span: 
     )
 
 
+# Letters of scripts that part no words by spaces, each a word; marks, which belong to a letter.
+_UNPARTED = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u103f\u1050-\u108f\u1780-\u17d3\u3005-\u3007"
+    "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0971-\u0df3\u0f71-\u0f84"
+    "\u0f8d-\u0fbc"
+)
+_LETTERS, _NUMBER = rf"[^\W{_UNPARTED}]", r"(?:[.,]\d+)*"
+_ASCII_WORD = re.compile(rf"\w+{_NUMBER}")
+_WORD = re.compile(rf"{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*{_NUMBER}|[{_UNPARTED}]")
+
+
 def words(text: str) -> list[str]:
-    """The words of `text` in lower case, numbers whole: what is compared when texts are."""
-    return re.findall(r"\w+(?:[.,]\d+)*", text.casefold())
+    """The words of `text` in lower case, numbers whole: what is compared when texts are. A script
+    without spaces, as Chinese or Thai, gives its letters.
+    """
+    folded = text.casefold()
+    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+
+
+def said(text: str) -> list[str]:
+    """The words of `text`; of one that has none, as `!=`, its signs."""
+    return words(text) or text.split()
 
 
 def hold_out_copies(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
@@ -212,7 +235,7 @@ def hold_out_copies(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
 
 def _asks(leaf: Leaf, seed: Seed) -> tuple[str, str]:
     context = "" if leaf.kind == "knowledge" else seed.context
-    return " ".join(words(seed.question)), " ".join(words(context))
+    return " ".join(said(seed.question)), " ".join(said(context))
 
 
 _LICENCE = re.compile(r"^[ \t]*licen[cs]e of the work[ \t]*:[ \t]*(.*?)[ \t]*\r?$", re.I | re.M)

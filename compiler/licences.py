@@ -9,7 +9,7 @@ licensed text to the teacher.
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.curriculum import LicenceSettings
 
@@ -23,6 +23,7 @@ LICENCES = (
     "Public-Domain",
 )
 ALLOWED = frozenset(name.casefold() for name in LICENCES)
+DENIED = "is denied by the settings"
 _LONGEST = 200
 _FORBIDS = {"nc": "forbids commercial use", "nd": "forbids changed copies"}
 _SHARE_ALIKE = re.compile(
@@ -118,7 +119,7 @@ def denied(text: str, settings: LicenceSettings) -> str:
     known = allowed(settings)
     names = refused(text, known)
     if names and names[0].casefold() in _named(settings.deny):
-        return "is denied by the settings"
+        return DENIED
     return fault(text, known)
 
 
@@ -133,7 +134,7 @@ def fault(text: str, known: Collection[str] = ALLOWED) -> str:
             return why
     if parts[0] == "cc" and not any(char.isdigit() for char in names[0]):
         return "has no version"
-    return "is not on the list" if is_spdx(names[0]) else "has no SPDX name"
+    return "is not on the list" if is_spdx(names[0]) else "is no SPDX name"
 
 
 def kept_back(teacher: str) -> str:
@@ -141,7 +142,7 @@ def kept_back(teacher: str) -> str:
 
     `teacher` is an SPDX name, a provider's or a model's, such as `OpenAI` or `llama3`.
     """
-    name = teacher.strip().casefold().removeprefix("licenseref-").replace(" ", "-")
+    name = _plain(teacher)
     if name.startswith(_KEPT_BACK):
         return "the provider's terms do not let other models learn from what it writes"
     if name.startswith(_ONLY_ITSELF) and not name.startswith(_NAMED_AFTER):
@@ -150,6 +151,23 @@ def kept_back(teacher: str) -> str:
     if parts[0] == "cc" and "nc" in parts:
         return "it forbids commercial use"
     return ""
+
+
+def withheld(settings: LicenceSettings) -> str:
+    """Why one may not train on what the teacher writes, as its licence and the settings have it;
+    "" where one may, or where no licence is told.
+    """
+    name = settings.teacher
+    if why := kept_back(name):
+        return why
+    if _plain(name).startswith(_NAMED_AFTER):  # no SPDX name, and allowed
+        settings = replace(settings, allow=(*settings.allow, name))
+    why = denied(name, settings)
+    return f"it {why}" if why else ""
+
+
+def _plain(teacher: str) -> str:
+    return teacher.strip().casefold().removeprefix("licenseref-").replace(" ", "-")
 
 
 def works(attribution: str) -> tuple[Work, ...]:

@@ -7,9 +7,8 @@ same order, never more than the words that they share. So a text is looked up by
 words, as sets are in `compiler.near.reach`; only what is found is compared.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain, combinations
 from sys import maxunicode
@@ -19,6 +18,7 @@ from unicodedata import normalize
 import regex
 from rapidfuzz.distance import LCSseq
 
+from compiler.near.index import Index
 from compiler.near.reach import reach
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -63,7 +63,7 @@ class Novelty:
         self._similarity = threshold / (2 - threshold)  # the same as a Jaccard similarity of words
         self._numbers: dict[str | tuple[str, int], int] = {}
         self._kept: list[tuple[str | tuple[int, ...], int, str]] = []
-        self._index = _Index()
+        self._index = Index()
         self._last = "", _Read("", 0, {})
 
     def __len__(self) -> int:
@@ -126,27 +126,6 @@ class Novelty:
                 mark = words[left] << 32 | words[right]
                 marks[mark] = marks.get(mark, False) or right < shown
         return marks
-
-
-class _Index:
-    """Which numbers were put under a mark."""
-
-    def __init__(self) -> None:
-        self._heads: dict[int, int] = {}
-        self._numbers = array("q")
-        self._before = array("q")
-
-    def put(self, mark: int, number: int) -> None:
-        self._before.append(self._heads.get(mark, -1))
-        self._heads[mark] = len(self._numbers)
-        self._numbers.append(number)
-
-    def find(self, mark: int) -> Iterator[int]:
-        """What was put under `mark`, the last first."""
-        at = self._heads.get(mark, -1)
-        while at >= 0:
-            yield self._numbers[at]
-            at = self._before[at]
 
 
 def _together(words: list[int], groups: int) -> Iterable[tuple[int, int]]:

@@ -11,7 +11,7 @@ from compiler.codes import M312
 from compiler.curriculum import FILE, DataSource, LicenceSettings
 from compiler.diagnostics import Report, Span
 from compiler.leaf import Leaf
-from compiler.licences import LICENCES, denied, kept_back, refused, untold
+from compiler.licences import DENIED, LICENCES, denied, kept_back, refused, untold, withheld
 from compiler.lines import Lines
 from compiler.source import ATTRIBUTION_NAME, Source, SourceFile, beside
 from compiler.tree import Path, parse
@@ -22,7 +22,7 @@ def permit_leaf(leaf: Leaf, source: Source, settings: LicenceSettings, report: R
     for name in leaf.licences:
         if why := denied(name, settings):
             message = f"`{leaf.path}` is left out: its licence `{name}` {why}"
-            report.add(M312, message, _licence_span(leaf, name, source), _hint(name))
+            report.add(M312, message, _licence_span(leaf, name, source), _hint(name, why))
             return False
     return True
 
@@ -38,19 +38,24 @@ def permit_data(
             M312,
             message,
             setting_span(source, "mix", "sources", at, "licence"),
-            _hint(data.licence),
+            _hint(data.licence, why),
         )
     return not why
 
 
 def permit_teacher(source: Source, settings: LicenceSettings, report: Report) -> None:
-    """M312 where the licence of what the teacher writes keeps others from training on it."""
-    if why := kept_back(settings.teacher):
+    """M312 where the licence of what the teacher writes, or the settings, keep others from training
+    on it. It is asked all the same: what its terms mean for a build, people judge.
+    """
+    if why := withheld(settings):
+        hint = "take a teacher whose licence allows it, such as one under Apache-2.0 or MIT"
+        if not kept_back(settings.teacher):
+            hint = _hint(settings.teacher, why)
         report.add(
             M312,
             f"the teacher's licence `{settings.teacher}`: {why}",
             setting_span(source, "licences", "teacher"),
-            "take a teacher whose licence allows it, such as one under Apache-2.0 or MIT",
+            f"{hint}; this teacher is asked all the same",
         )
 
 
@@ -64,15 +69,14 @@ def setting_span(source: Source, *path: str | int) -> Span:
     return Span(FILE)
 
 
-def _hint(licence: str) -> str:
+def _hint(licence: str, why: str) -> str:
     """What to do about a licence that is refused."""
     known = f"use one under {', '.join(LICENCES)}"
     if untold(licence):
         return known
-    names = refused(licence)
-    if not names:  # one of these, and the settings deny it
+    if DENIED in why:
         return f"take it out of `licences: {{deny: [{licence}]}}`, or {known}"
-    return f"{known}; if you may train on it, set `licences: {{allow: [{names[0]}]}}`"
+    return f"{known}; if you may train on it, set `licences: {{allow: [{refused(licence)[0]}]}}`"
 
 
 def _licence_span(leaf: Leaf, name: str, source: Source) -> Span:

@@ -7,7 +7,7 @@ close or open one of its tags. A template's blocks `system` and `user` are the r
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
@@ -85,11 +85,77 @@ def compile_template(name: str, text: str, answers: Iterable[str] = ()) -> Templ
     return Template(name, compiled, reads, tags)
 
 
+def compile_prompt(name: str, text: str, answers: Iterable[str]) -> Template:
+    """Compiles the template of a request. Raises jinja2.TemplateSyntaxError, also where a part of
+    it would not reach the teacher.
+    """
+    template = compile_template(name, text, answers)
+    _check_parts(ENVIRONMENT.parse(text).body)
+    return template
+
+
 def compile_condition(text: str) -> Template:
     """Compiles an expression, such as `rating >= 2`, as a template. Raises
     jinja2.TemplateSyntaxError.
     """
-    return replace(compile_template("if", "{% if " + text + " %}yes{% endif %}"), source=text)
+    made = compile_template("if", "{% if " + text + " %}yes{% endif %}")
+    _check_expression(text)
+    return replace(made, source=text)
+
+
+def compile_expression(name: str, text: str) -> Template:
+    """Compiles an expression for `number`. Raises jinja2.TemplateSyntaxError."""
+    made = compile_template(name, "{{ " + text + " }}")
+    _check_expression(text)
+    return made
+
+
+def _check_expression(text: str) -> None:
+    """That the text does not close the braces that stand around it, to go on as a template."""
+    try:
+        ENVIRONMENT.compile_expression(text)
+    except jinja2.TemplateAssertionError:  # a filter that is not there
+        raise
+    except jinja2.TemplateSyntaxError as wrong:
+        raise _broken("this is not one expression", wrong.lineno) from wrong
+
+
+def _check_parts(body: Sequence[nodes.Node]) -> None:
+    """That every part of a prompt is sent: with roles, all that stands outside of them is not."""
+    blocks = {one.name: one for one in body if isinstance(one, nodes.Block) and one.name in ROLES}
+    for one in body:
+        for block in (one, *one.find_all(nodes.Block)):
+            if not isinstance(block, nodes.Block) or block in blocks.values():
+                continue
+            if block.name in ROLES:
+                message = f"the block `{block.name}` stands inside of another tag"
+                raise _broken(f"{message}, which does not count", block.lineno)
+            if one not in blocks.values():
+                message = f"the block `{block.name}` is neither `system` nor `user`"
+                raise _broken(message, block.lineno)
+        if blocks and one not in blocks.values() and (line := _first_line(one)):
+            raise _broken("what stands outside of the blocks is not sent", line)
+    for name, block in blocks.items():
+        if not any(map(_first_line, block.body)):
+            raise _broken(f"the block `{name}` is empty", block.lineno)
+    if blocks and "user" not in blocks:
+        raise _broken("there is no block `user`: nothing is asked", blocks["system"].lineno)
+    if not any(map(_first_line, body)):
+        raise _broken("the template is empty", 1)
+
+
+def _first_line(node: nodes.Node) -> int:
+    """The line where its first text or expression stands, 0 where there is none."""
+    if isinstance(node, nodes.TemplateData):
+        text = node.data
+        return node.lineno + text[: -len(text.lstrip())].count("\n") if text.strip() else 0
+    if not isinstance(node, nodes.Output):
+        return node.lineno
+    return next(filter(None, map(_first_line, node.nodes)), 0)
+
+
+def _broken(message: str, line: int) -> jinja2.TemplateSyntaxError:
+    return jinja2.TemplateSyntaxError(message, line)
 
 
 def _reads(syntax: nodes.Template) -> dict[str, int]:
@@ -157,7 +223,7 @@ def render_text(template: Template, columns: Mapping[str, object]) -> str:
 
 
 def number(expression: Template, columns: Mapping[str, object]) -> float:
-    """The value of an expression that was compiled in double braces; NaN where it is no number."""
+    """The value of what `compile_expression` made; NaN where it is no number."""
     try:
         return float(_rendered(expression, columns))
     except ValueError:

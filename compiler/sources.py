@@ -8,21 +8,20 @@ sift. Each is read through once before a token is spent, so that a mistake in it
 
 import hashlib
 import heapq
-import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from compiler.codes import M312, M314
 from compiler.curriculum import Curriculum, DataSource
-from compiler.datasets import DataError, Entry, read_samples
+from compiler.datasets import DataError, Entry, find_file, read_samples
 from compiler.diagnostics import Report
 from compiler.expand import Origin, Sample, sample_id
 from compiler.permit import permit_data, setting_span
 from compiler.prompt import Message
-from compiler.source import Source, WorkTree
+from compiler.source import Source
 
 BRANCH = {1: "foundational_skills", 2: "compositional_skills"}
 _COMMIT = r"[0-9a-f]{40}"
@@ -90,8 +89,12 @@ def open_data(
             made.append(DataSet(name, settings, skipped=M312.id))
             continue
         try:
-            path, blob = _fetched(settings, source, cache)
+            if settings.hub:
+                path = _from_hub(settings, cache)
+            else:
+                path = find_file(settings.file, source, cache)
             size = sum(1 for _ in read_samples(path))
+            blob = "" if settings.hub else source.blob(PurePosixPath(settings.file).as_posix())
             made.append(DataSet(name, settings, blob, path, size))
         except DataError as wrong:
             key = "file" if settings.file else "hub"
@@ -166,27 +169,6 @@ def _name(settings: DataSource, taken: set[str]) -> str:
     return wanted
 
 
-def _fetched(settings: DataSource, source: Source, cache: Path) -> tuple[Path, str]:
-    """Where a data set can be read, and its blob id. Raises DataError."""
-    if settings.hub:
-        return _from_hub(settings, cache), ""
-    name = PurePosixPath(settings.file).as_posix()
-    if name not in source.paths:
-        why = source.unread.get(name)
-        raise DataError(why or "there is no such file in the taxonomy's folder")
-    try:
-        blob = source.blob(name)
-        if isinstance(source, WorkTree):
-            return source.root / name, blob
-        data = source.read(name)
-    except OSError as wrong:
-        raise DataError(f"it cannot be read: {wrong.strerror or wrong}") from None
-    copy = cache / f"{blob}-{PurePosixPath(name).name}"
-    if not copy.exists():
-        _publish(copy, [data])
-    return copy, blob
-
-
 def _from_hub(settings: DataSource, cache: Path) -> Path:
     """A data set of the hub as a Parquet file; `datasets` finds its files and knows their formats.
 
@@ -216,11 +198,3 @@ def _from_hub(settings: DataSource, cache: Path) -> Path:
         said = str(wrong).strip().splitlines() or [type(wrong).__name__]
         raise DataError(f"`datasets` cannot load it: {said[0]}") from None
     return copy
-
-
-def _publish(path: Path, parts: Sequence[bytes]) -> None:
-    """Writes a file that is whole as soon as it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.writelines(parts)
-    os.replace(file.name, path)  # noqa: PTH105 - of a name

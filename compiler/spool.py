@@ -69,7 +69,8 @@ class Spool(Generic[T]):
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A sample that stays, without its text, which is at `place` in the spool. `human`: it was
-    given, by people or by a data set, and not made here.
+    given, by people or by a data set, and not made here. `cited` are the first and last character
+    (0-based, end exclusive) of the document that say what its answer says, where they were found.
     """
 
     place: int
@@ -77,6 +78,7 @@ class Kept:
     branch: str
     leaf: str
     human: bool
+    cited: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

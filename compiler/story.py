@@ -5,26 +5,22 @@ A file of its own because it reads what `emit` wrote, long after, with nothing e
 journal.
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
+from compiler.builds import Build, Json
 from compiler.journal import Journal
 from compiler.teacher import Reply
 
-Json = Mapping[str, Any]
 
-
-def find(build: Path, id: str) -> tuple[Json, tuple[str, ...]] | None:
+def find(build: Build, id: str) -> tuple[Json, tuple[str, ...]] | None:
     """The one sample whose id starts with `id`, and the files that hold it. Raises ValueError for
-    several.
+    several, DamagedError where a file of the build cannot be read.
     """
     found: dict[str, Json] = {}
     files: dict[str, list[str]] = {}
     for name in ("samples", "heldout", "validation", "phase1", "phase2"):
-        for sample in _lines(build / f"{name}.jsonl"):
-            if str(sample["id"]).startswith(id):
+        for sample in build.lines(name):
+            if sample["id"].startswith(id):
                 found.setdefault(sample["id"], sample)
                 replay = " as replay" if sample.get("replay") else ""
                 files.setdefault(sample["id"], []).append(f"{name}{replay}")
@@ -33,26 +29,27 @@ def find(build: Path, id: str) -> tuple[Json, tuple[str, ...]] | None:
     return next(((sample, tuple(files[key])) for key, sample in found.items()), None)
 
 
-def _lines(path: Path) -> Iterator[Json]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
-
-
 def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
     """The story as plain text."""
     origin = sample["origin"]
     lines = [f"sample {sample['id']} in {', '.join(files)}", ""]
     for message in sample["messages"]:
         lines += [f"{message['role']}:", *(f"  {line}" for line in message["content"].splitlines())]
-    human = origin["kind"] == "seed"
+    of_data = origin["kind"] == "source"
     lines += [
         "",
         f"leaf         {sample['leaf']} ({sample['branch']})",
-        f"file         {origin['file']} (blob {origin['blob'][:12]})",
-        f"contributor  {origin['contributor']}",
+        f"file         {origin['file']}"
+        + (f" (blob {origin['blob'][:12]})" if origin["blob"] else ""),
+        *([] if of_data else [f"contributor  {origin['contributor']}"]),
         f"licences     {', '.join(origin['licences']) or 'none named'}",
-        f"seeds        {', '.join(origin['seeds'])}",
     ]
+    if of_data:
+        name, _, line = origin["seeds"][0].removeprefix("sources/").rpartition("#")
+        return "\n".join(
+            [*lines, f"made by      others: it is of the data set {name}, line {line}"]
+        )
+    lines.append(f"seeds        {', '.join(origin['seeds'])}")
     if origin["document"]:
         span = f"characters {origin['start']} to {origin['end']}"
         if origin.get("lines"):
@@ -60,7 +57,9 @@ def tell(sample: Json, files: tuple[str, ...], journal: Journal) -> str:
         lines.append(
             f"document     {origin['document']}, {span} (blob {origin['document_blob'][:12]})"
         )
-    if human:
+    if sample.get("cited"):
+        lines.append("cited        characters {} to {} of it".format(*sample["cited"]))
+    if origin["kind"] == "seed":
         return "\n".join([*lines, "made by      a person: it is a seed example"])
     lines += [
         f"pipeline     {origin['pipeline']} ({origin['prompts']}), unit {origin['unit']}",

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from compiler.calibrate.calibration import Graded, calibrate, of_conditions, read_graded
+from compiler.builds import Build
+from compiler.calibrate.calibration import (
+    Graded,
+    calibrate,
+    of_conditions,
+    read_graded,
+    report_gate,
+)
 from compiler.calibrate.choose import choose
 from compiler.calibrate.criteria import read_criteria
 from compiler.calibrate.grades import Grade, now
@@ -25,7 +32,7 @@ from compiler.calibrate.verdict import Chosen, Judging, examples, failing
 from compiler.cli import COMMANDS
 from compiler.cli.app import make_app
 from compiler.curriculum import GateSettings
-from compiler.diagnostics import Report
+from compiler.diagnostics import Report, Span
 from compiler.expand import Origin, Sample
 from compiler.journal import Journal
 from compiler.prompt import Message
@@ -392,6 +399,10 @@ def test_a_broken_grade_is_named_with_its_line(edit, line, words, here):
         ({"assertions": [{"if": "answer |"}]}, 5, "no valid Jinja"),
         ({"assertions": [{"if": "answer | wordcout"}]}, 5, "wordcout"),
         ({"assertions": [{"if": "answer > 3"}]}, 5, "fails when it is rendered"),
+        ({"assertions": [{"if": "1 / 0"}]}, 5, "fails when it is rendered: division by zero"),
+        ({"assertions": [{"if": "'%c' % 10 ** 30"}]}, 5, "fails when it is rendered"),
+        ({"assertions": [{"if": "(" * 9999}]}, 5, "no valid Jinja"),
+        ({"assertions": [{"judge": "{{ 2.0 ** 9999 }}"}]}, 5, "fails when it is rendered"),
         ({"assertions": [{"judge": "{{ document }}"}]}, 5, "unknown column `document`"),
         ({"assertions": [{"if": "true", "judge": "x"}]}, 5, "`assertions`"),
         ({"branches": ["skills"]}, 5, "`skills`"),
@@ -601,7 +612,7 @@ def grades_of(folder):
 
 
 def answers(build=Path("out/build")):
-    return sorted(one.answer for one in of_build(build) if not one.drop)
+    return sorted(one.answer for one in of_build(Build(build)) if not one.drop)
 
 
 def grade_all(good, *words):
@@ -666,7 +677,9 @@ def test_a_build_tells_context_and_question_apart(here):
     line = {
         "id": "1",
         "leaf": LEAF,
-        "origin": {"kind": "synthetic"},
+        "branch": LEAF.partition("/")[0],
+        "unmask": False,
+        "origin": asdict(Origin("synthetic", "", "", "ada", (), ())),
         "messages": [
             {"role": "user", "content": "Robins sing.\n\nWho sings?"},
             {"role": "assistant", "content": "Robins."},
@@ -674,16 +687,27 @@ def test_a_build_tells_context_and_question_apart(here):
         "scores": {},
     }
     told = {**line, "question": "Who sings?", "context": "Robins sing."}
-    seed = {**told, "origin": {"kind": "seed"}}
+    seed = {**told, "origin": {**line["origin"], "kind": "seed"}}
+    (here / "manifest.json").write_text("{}")
     (here / "drops.jsonl").write_text("")
     (here / "samples.jsonl").write_text("".join(f"{json.dumps(o)}\n" for o in (told, line, seed)))
-    first, second = of_build(here)
+    first, second = of_build(Build(here))
     assert (first.question, first.context, first.answer) == (
         "Who sings?",
         "Robins sing.",
         "Robins.",
     )
     assert (second.question, second.context) == ("Robins sing.\n\nWho sings?", "")
+
+
+def test_a_gate_without_grades_points_at_its_setting():
+    at = Span("curriculum.yaml", 3)
+    report = Report()
+    made = of_conditions(Graded(gate=at), GateSettings(0.9))
+    report_gate(made, ["knowledge"], GateSettings(0.9), report)
+    (found,) = report.diagnostics
+    assert (found.code.id, found.span) == ("M315", at)
+    assert found.hint == "grade samples with `trivium grade`"
 
 
 def test_the_gate_warns_here_and_fails_in_ci(build, here, monkeypatch):

@@ -84,6 +84,7 @@ def workers():
     return found
 
 
+@pytest.mark.slow
 def test_the_same_bytes_and_keys_as_one_process_whatever_dies(folder):
     with running(latency=0.02) as server:
         alone = compiled(folder, server.url, "alone")

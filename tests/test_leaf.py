@@ -2,7 +2,7 @@
 
 import pytest
 
-from compiler.leaf import KnowledgeLeaf, SkillLeaf, licences
+from compiler.leaf import KnowledgeLeaf, SkillLeaf, licences, said, words
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, read, skill
 
 
@@ -72,3 +72,25 @@ def test_licences():
         "CC-BY-4.0",
     )
     assert licences("") == ()
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("It's 3.5 or 3,000, A_b!", "it s 3.5 or 3,000 a_b"),
+        ("Größe „3,5“ naïve 1.5.", "grösse 3,5 naïve 1.5"),
+        ("什么是水？GPT模型3.5米", "什 么 是 水 gpt 模 型 3.5 米"),
+        ("カメラは何？", "カ メ ラ は 何"),
+        ("น้ำ 2.5", "น ้ ำ 2.5"),
+        ("की, के। हिन्दी", "की के हिन्दी"),
+        ("cafe\u0301s", "cafe\u0301s"),
+        ("!=", ""),
+    ],
+)
+def test_the_words_of_every_script(text, found):
+    assert words(text) == found.split()
+
+
+def test_what_has_no_word_says_its_signs():
+    assert said("a != b") == ["a", "b"]
+    assert said(" != \N{WAVING HAND SIGN}") == ["!=", "\N{WAVING HAND SIGN}"]

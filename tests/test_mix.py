@@ -15,6 +15,7 @@ from compiler.expand import Origin, Sample, sample_id
 from compiler.mix import mix
 from compiler.prompt import Message
 from compiler.spool import Kept
+from compiler.worth import Worth
 from tests.conftest import SEED
 
 
@@ -27,6 +28,7 @@ def samples(seed=3):
         for leaf, number in sizes.items()
         for i in range(number)
     ]
+    made = [replace(one, place=place) for place, one in enumerate(made)]
     draw.shuffle(made)
     return made
 
@@ -231,3 +233,33 @@ def test_a_data_set_is_never_kept_aside_and_counts_as_people_where_people_wrote_
     mixed = pool.mix([replace(k, branch="knowledge") for k in kept], validation=0.5)
     assert not mixed.validation
     assert mixed.human[0] == 0.5
+
+
+def test_what_is_kept_aside_goes_by_its_place_and_words_of_every_script_count():
+    pool = Pool()
+    twins = [pool.add("knowledge/a", answer=5) for _ in range(4)]
+    twins = [replace(one, id=twins[0].id) for one in twins]
+    mixed = pool.mix(twins, validation=0.5)
+    assert (len(mixed.validation), len(mixed.phase1)) == (2, 2)
+    chinese = pool.add("knowledge/b")
+    told = (Message("user", "水是什么？"), Message("assistant", "水是一种没有颜色的液体。" * 9))
+    pool.samples[-1] = replace(pool.samples[-1], messages=told)
+    short = pool.add("knowledge/c", answer=25)
+    assert [p.step for p in pool.mix([short, chinese], short_answer=25).phase1] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "kind, generation, people, made",
+    [
+        ("seed", 0, True, False),
+        ("source", 0, True, False),
+        ("source", 1, False, False),
+        ("synthetic", 1, False, True),
+    ],
+)
+def test_what_people_wrote_is_held_to_no_worth_and_no_grade(kind, generation, people, made):
+    pool = Pool()
+    pool.add("knowledge/a", kind=kind, generation=generation)
+    (one,) = pool.samples
+    assert (one.origin.of_people, one.origin.made) == (people, made)
+    assert bool(Worth(0.5, 80, {one.id: 0.0}, 1.0).detail(one)) is not people

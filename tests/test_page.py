@@ -14,6 +14,7 @@ from itertools import combinations, pairwise
 import pytest
 from typer.testing import CliRunner
 
+from compiler.builds import Build
 from compiler.cli.app import make_app
 from compiler.diagnostics import Report
 from compiler.journal import Journal, Kept
@@ -21,7 +22,6 @@ from compiler.leaf import words
 from compiler.page import write
 from compiler.page.books import balance
 from compiler.page.entries import ALWAYS, LEFT_OUT, LOST, Entries, safe
-from compiler.page.read import Build
 from compiler.page.variety import look
 from compiler.story import find, tell
 from compiler.teacher import Reply
@@ -126,11 +126,13 @@ class Maker:
         counts = {f"{name}.jsonl": dump(folder / f"{name}.jsonl", of) for name, of in files.items()}
         manifest = {"trivium": "0.1.0", "fingerprint": "f" * 16, "taxonomy": {"revision": ""}}
         manifest |= {"teacher": "big", "judge": "wise", "files": counts, "pipelines": {}}
-        manifest |= {"curriculum": {"sift": {"near_duplicate": 0.85}}}
+        manifest |= {"curriculum": {"seed": 0, "sift": {"near_duplicate": 0.85}}}
         manifest |= {"leaves": [self.leaf(name) for name in LEAVES], "passes": self.passes()}
         four = {"count": 30, "utility": 25.7, "similarity": 0.9, "leaves": 3, "coverage": 0.943}
         chance = {**four, "utility": 14.01}
         manifest |= {"selection": {"selection": four, "random": chance, "curve": []}}
+        worth = {"share": 0.5, "labels": 70, "auc": 0.61, "control": 0.66, "threshold": None}
+        manifest |= {"worth": {**worth, "reason": "the forest learnt nothing"}}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         (folder / "run.json").write_text(json.dumps({"prices": PRICES, "seconds": 3.21}))
         with Journal(home / "journal.sqlite") as journal:
@@ -154,10 +156,15 @@ class Maker:
         return {
             "leaf": name,
             "branch": name.partition("/")[0],
+            "blob": "b" * 40,
             "contributor": BY[name],
+            "licences": ["MIT"],
+            "documents": [],
+            "chunks": 2,
             "units": 4,
             "synthetic": kinds["synthetic"],
             "human": kinds["seed"],
+            "held_out": 1,
             "dropped": dict(Counter(d["code"] for d in self.drops if d["leaf"] == name)),
             "skipped": "",
         }
@@ -365,6 +372,8 @@ def test_one_context_does_not_make_questions_alike(tmp_path):
 
 def test_the_page_tells_of_selection_and_of_a_proxy_that_misleads(page):
     told = plain(page)
+    assert "It dropped nothing: the forest learnt nothing." in told
+    assert "marks that it learnt from 70 AUC on marks that it did not see 0.610" in told
     assert "25.700 14.010" in told
     assert "From the best of 1 on only the score that chose rises" in told
     # of four, the best of two by proxy: 1/2 of the pairs hold the bad one, 1/3 the 3, 1/6 the 2
@@ -443,9 +452,28 @@ def test_replies_that_are_nowhere_are_said(made, tmp_path):
     assert "nobody knows what it cost" in told
 
 
+def test_data_sets_are_counted_apart_from_people(made, page, tmp_path):
+    maker = Maker(5)
+    for sample in maker.samples[:2]:
+        sample["origin"]["kind"] = "source"
+    build = maker.write(tmp_path / "build", tmp_path / "home")
+    with Journal(tmp_path / "home/journal.sqlite") as journal:
+        write(build, journal, tmp_path / "page.html", Report())
+    said = "of the samples are of data sets that were given"
+    assert f"2 {said}" in plain((tmp_path / "page.html").read_text("utf-8"))
+    assert said not in plain(page)
+
+
+COMMANDS = {name: f"compiler.cli.{name}:{name}" for name in ("explore", "grade", "show", "value")}
+
+
+def trivium(home, *words):
+    app = make_app(COMMANDS)
+    return CliRunner().invoke(app, [*map(str, words)], "q\n", env={"TRIVIUM_HOME": str(home)})
+
+
 def explore(home, *words):
-    app = make_app({"explore": "compiler.cli.explore:explore", "show": "compiler.cli.show:show"})
-    return CliRunner().invoke(app, ["explore", *map(str, words)], env={"TRIVIUM_HOME": str(home)})
+    return trivium(home, "explore", *words)
 
 
 def test_the_command_writes_the_page_beside_the_manifest(made, page, tmp_path):
@@ -466,9 +494,85 @@ def test_a_damaged_build_is_named_with_its_line(made, tmp_path):
     done = explore(home, tmp_path / "build")
     assert done.exit_code == 1
     assert "F605" in done.output
-    assert "drops.jsonl:3" in done.output
+    assert f"--> {tmp_path}/build/drops.jsonl:3:1\n" in done.output
     left = [path.name for path in (tmp_path / "build").iterdir() if "html" in path.name]
     assert left == []
+
+
+def edited(change):
+    """JSON with a change in it, which gets the value and may return another."""
+
+    def edit(data):
+        value = json.loads(data)
+        changed = change(value)
+        return json.dumps(value if changed is None else changed).encode()
+
+    return edit
+
+
+def without(name):
+    return edited(lambda value: value.pop(name) and None)
+
+
+def with_(**parts):
+    return edited(lambda value: value.update(parts))
+
+
+OF_VALUE = [5, {"method": "x"}, {"environments": "7"}, {"truncation": []}]
+DAMAGE = {
+    "manifest.json": [
+        *(with_(leaves=5), with_(leaves=[{}]), with_(passes=["x"]), with_(files=[])),
+        *(without("teacher"), with_(curriculum=[]), edited(lambda value: [value])),
+        *(edited(lambda v, x=x: v["curriculum"].update(select={"value": x})) for x in OF_VALUE),
+        *(edited(lambda v, x=x: v["curriculum"].update(seed=x)) for x in (-5, "1")),
+        lambda data: data[:90],
+        lambda data: data.decode().encode("utf-16"),
+    ],
+    "samples.jsonl": [
+        *(without("origin"), without("id"), without("scores"), without("leaf")),
+        *(with_(messages="abc"), with_(messages=[]), with_(scores={"a": math.nan})),
+        *(edited(lambda value: [value]), lambda data: data[:30], lambda data: b"\xff\xfe" + data),
+        lambda data: b"[" * 9999,
+        lambda data: None,
+    ],
+    "drops.jsonl": [without("code"), with_(replies=None), lambda data: b"", lambda data: None],
+}
+READ = {"manifest.json": ("explore", "value"), "drops.jsonl": ("explore", "grade")}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_every_command_tells_the_same_of_damage(name, tmp_path, monkeypatch):
+    maker = Maker(6, each=4, dropped=4)
+    maker.write(tmp_path / "build", tmp_path / "home")
+    (tmp_path / "taxonomy/knowledge").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    id = maker.samples[0]["id"]
+    words = {command: (command, "build") for command in READ.get(name, COMMANDS)}
+    words |= {"show": ("show", id, "--data", "build")} if "show" in words else {}
+    for command in words.keys() - {"value"}:  # `test_value` does what takes its time
+        assert trivium("home", *words[command]).exit_code == 0
+    file = tmp_path / "build" / name
+    *before, last = file.read_bytes().splitlines(keepends=True)
+    where = f"build/{name}:{len(before) + 1}:1\n" if before else f"build/{name}\n"
+    for damage in DAMAGE[name]:
+        edit = damage(last)
+        file.unlink(missing_ok=True)
+        if edit is not None:
+            file.write_bytes(b"".join(before) + (edit or b"\n"))
+        for command, said in words.items():
+            done = trivium("home", *said)
+            assert (done.exit_code, "error[F605]" in done.output) == (1, True), (command, edit)
+            is_told = "finished build" if name == "manifest.json" else f"no `{name}`"
+            assert (is_told if edit is None else f"--> {where}") in done.output
+
+
+def test_half_characters_and_damaged_prices_stop_no_page(tmp_path):
+    maker = Maker(7, each=4, dropped=4)
+    maker.samples[0]["leaf"] = maker.drops[0]["code"] = maker.drops[1]["leaf"] = "\ud800"
+    build = maker.write(tmp_path / "build", tmp_path / "home")
+    for prices in ("abc", {"teacher": {"x": 1}}, {"teacher": {"prompt": "x"}}, {"judge": [1]}):
+        (build / "run.json").write_text(json.dumps({"prices": prices}))
+        assert explore(tmp_path / "home", build).exit_code == 0
 
 
 # In a real browser
@@ -514,7 +618,7 @@ def test_search_narrows_the_list_and_a_click_opens_the_story(opened, made):
     opened.click(".option")
     told = opened.until(f"{STORY}.includes('{sample['id']}') && {STORY}")
     with Journal(home / "journal.sqlite") as journal:
-        story = tell(*find(build, sample["id"]), journal)
+        story = tell(*find(Build(build), sample["id"]), journal)
     on_page = set(re.findall(r"[^\W_]+", told)) | {key[:32] for key in sample["origin"]["replies"]}
     for line in story.splitlines()[1:]:
         if not line.startswith("took"):  # no clock on the page

@@ -214,11 +214,9 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(plain, tmp_path):
     assert tree(tmp_path / "build") == tree(plain[1])
 
 
-KILLS = 20
-
-
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_asks_nothing_twice_and_ends_with_the_same_bytes(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, kills
 ):
     """The reference run tells which messages stand behind each key of the journal."""
     root = taxonomy(tmp_path / "t", {GOOD: ("Rhyme.", 14), HIT: ("Count.", 14)}, 50)
@@ -243,10 +241,10 @@ def test_killed_at_random_moments_it_asks_nothing_twice_and_ends_with_the_same_b
                 return {said for key, said in messages.items() if journal.get(key) is not None}
 
         kept = journaled()
-        for kill in range(KILLS):
+        for kill in range(kills):
             before = count(record)
             left = len(messages) - len(kept)
-            until = before + DRAW.randint(1, max(1, 2 * left // (KILLS - kill)))
+            until = before + DRAW.randint(1, max(1, 2 * left // (kills - kill)))
             patience = 60 if left else DRAW.uniform(0, 1.5)
             with start(root, tmp_path / "build", home, *more) as run:
                 end = time.monotonic() + patience

@@ -1,8 +1,10 @@
 """What runs in the sandbox is held in, and no code talks its way to a passed test."""
 
 import asyncio
+import errno
 import os
 import socket
+import subprocess
 import tempfile
 import time
 
@@ -21,7 +23,17 @@ class Yes:
     __lt__ = __le__ = __contains__ = __abs__ = lambda *given: True
 def f(x): return Yes()
 """
+BUSY = "import time\ndef f(x):\n    while time.process_time() < 1.2: pass\n    return 4"
+LARGE = "def f(x): return len(bytearray(300 << 20)) and 4"
+V = """
+class V:
+    def __init__(self, *given): pass
+    __eq__ = __lt__ = __gt__ = lambda self, other: True
+    __mul__ = lambda self, other: self
+"""
 needs_walls = pytest.mark.skipif(walls.missing() != "", reason=walls.missing())
+
+COLUMN = walls.MACHINES.get(os.uname().machine, (0, 0))[1]
 
 
 def catching(line):
@@ -38,7 +50,8 @@ def judged(*cases, limits=LIMITS):
 
 # code, tests, what the reason says
 BAD = {
-    "an infinite loop": ("def f(x):\n    while True: pass", CALLED, "1 s of processor time"),
+    "much time": (BUSY, CALLED, "1 s of processor time"),
+    "much memory": (LARGE, CALLED, "MemoryError"),
     "a fork bomb": ("import os\nwhile True: os.fork()", CALLED, "the code started a process"),
     "a fork through C": (catching("ctypes.CDLL(None).fork()"), CALLED, "sandbox forbids"),
     "a program": (catching("os.system('true')"), CALLED, "the code started a process"),
@@ -56,7 +69,6 @@ BAD = {
         "the code used the network",
     ),
     "a socket through C": (catching("ctypes.CDLL(None).socket(2, 1, 0)"), CALLED, "forbids"),
-    "4 GB": ("def f(x): return len(bytearray(4 << 30)) and 4", CALLED, "MemoryError"),
     "4 GB at once": ("x = [0] * (1 << 30)\n" + RIGHT, CALLED, "the code fails: MemoryError"),
     "sys.exit(0)": ("import sys\nsys.exit(0)", CALLED, "the code ended the program"),
     "sys.exit(0) when called": (
@@ -87,6 +99,17 @@ BAD = {
         "gave an object",
     ),
     "an object near to all": (YES, "assert abs(f(2) - 4) < 0.1", "no plain value"),
+    "an object of a test that equals all": (
+        V,
+        "v = V(1, 2) * 3\nassert v == (3, 6) or (3, 6) == v or [(3, 6)] == [v]",
+        "does not hold",
+    ),
+    "an object of a test that is less than all": (V, "assert V(1) < 5", "no plain value: V"),
+    "an order that should raise": (
+        V,
+        "try: V(1) < 'a'\nexcept TypeError: pass\nelse: assert False",
+        "no plain value: V",
+    ),
     "an object that holds all": (YES, "assert 4 in f(2)", "not iterable"),
     "a built-in of its own": (
         "def abs(x): return 0\ndef f(x): return 9",
@@ -95,6 +118,11 @@ BAD = {
     ),
     "a kill": (catching("os.kill(os.getppid(), 9)"), CALLED, "the code sent a signal"),
     "a kill through C": (catching("ctypes.CDLL(None).kill(os.getppid(), 9)"), CALLED, "forbids"),
+    "a thread in spaces of its own": (
+        catching(f"ctypes.CDLL(None).syscall({walls.CHOSEN['clone'][COLUMN]}, 0x30000, 0, 0)"),
+        CALLED,
+        "forbids",
+    ),
     "a flood": ("def f(x):\n    while True: print('x' * 9999)", CALLED, "printed more than 1 MB"),
     "a forged verdict": (
         "import os\nfor end in range(3, 64):\n"
@@ -157,7 +185,16 @@ GOOD = {
         "class V:\n    def __init__(self, x): self.x = x\n"
         "    def __mul__(self, k): return V(self.x * k)\n"
         "    def __eq__(self, other): return self.x == other.x",
-        "assert V(2) * 3 == V(6) and V(1).x == 1 and isinstance(V(1), V) and V(1) != V(2)",
+        "assert V(2) * 3 == V(6) and (V(2) * 3).x == 6 and isinstance(V(1), V) and V(1) != V(2)\n"
+        "try: V(1) < 5\nexcept TypeError: pass\nelse: assert False",
+    ),
+    "in": (
+        "class Even:\n    def __contains__(self, n): return n % 2 == 0",
+        "assert 4 in Even() and 3 not in Even()",
+    ),
+    "what extends a plain value": (
+        "class V(tuple):\n    def __mul__(self, k): return V(x * k for x in self)",
+        "assert V((1, 2)) * 3 == (3, 6) and (3, 5) < V((3, 6))",
     ),
     "a Counter": (
         "from collections import Counter\ndef c(s): return Counter(s)",
@@ -221,6 +258,85 @@ def test_what_is_good_passes():
     assert {name: reason for name, reason in reasons.items() if reason} == {}
 
 
+# What a process can do to another of the same user, each tried on `pid`: the error that stops it.
+# By number on x86_64 and aarch64, and what it is given.
+CALLS = {
+    "tgkill": ((234, 131), "pid, pid, 9", errno.EPERM),
+    "tkill": ((200, 130), "pid, 9", errno.EPERM),
+    "rt_sigqueueinfo": ((129, 138), "pid, 9, info", errno.EPERM),
+    "rt_tgsigqueueinfo": ((297, 240), "pid, pid, 9, info", errno.EPERM),
+    "pidfd_open": ((434, 434), "pid, 0", errno.EPERM),
+    "pidfd_send_signal": ((424, 424), "0, 9, None, 0", errno.EPERM),
+    "timer_create": ((222, 107), "0, info, info", errno.EPERM),
+    "prlimit64": ((302, 261), "pid, 0, bytes(16), None", errno.EPERM),
+    "prlimit64, to read": ((302, 261), "pid, 0, None, info", errno.EPERM),
+    "setpriority": ((141, 140), "0, pid, 19", errno.EPERM),
+    "sched_setscheduler": ((144, 119), "pid, 3, bytes(4)", errno.EPERM),
+    "sched_setaffinity": ((203, 122), "pid, 8, bytes([1] + [0] * 7)", errno.EPERM),
+    "ioprio_set": ((251, 30), "1, pid, 0x6000", errno.EPERM),
+    "prctl": ((157, 167), "1, 9, 0, 0, 0", errno.EPERM),
+    "personality": ((135, 92), "-1", errno.EPERM),
+    "keyctl": ((250, 219), "0, -3, 0", errno.EPERM),
+    "perf_event_open": ((298, 241), "info, pid, -1, -1, 0", errno.EPERM),
+    "userfaultfd": ((323, 282), "1", errno.EPERM),
+    "bpf": ((321, 280), "0, info, 0", errno.EPERM),
+    "madvise, a broken page": ((28, 233), "None, 0, 100", errno.EINVAL),
+    "futex, by priority": ((202, 98), "None, 6, 0, None", errno.ENOSYS),
+}
+USES = {
+    "F_SETOWN": ("fcntl.fcntl(end, 8, pid)", errno.EPERM),
+    "F_SETOWN_EX": ("fcntl.fcntl(end, 15, struct.pack('ii', 1, pid))", errno.EPERM),
+    "F_SETSIG": ("fcntl.fcntl(end, 10, 9)", errno.EPERM),
+    "F_SETFL": ("fcntl.fcntl(end, 4, os.O_ASYNC | os.O_NONBLOCK)", errno.EPERM),
+    "F_SETPIPE_SZ": ("fcntl.fcntl(end, 1031, 1 << 20)", errno.EPERM),
+    "FIOASYNC": ("fcntl.ioctl(end, 0x5452, struct.pack('i', 1))", errno.ENOTTY),
+    "FIOSETOWN": ("fcntl.ioctl(a, 0x8901, struct.pack('i', pid))", errno.ENOTTY),
+    "SIOCSPGRP": ("fcntl.ioctl(a, 0x8902, struct.pack('i', pid))", errno.ENOTTY),
+    "TIOCSTI": ("fcntl.ioctl(end, 0x5412, b'x')", errno.ENOTTY),
+    "F_SETFL, harmless": ("fcntl.fcntl(end, 4, fcntl.fcntl(end, 3) | os.O_NONBLOCK)", 0),
+    "F_DUPFD_CLOEXEC": ("os.close(fcntl.fcntl(end, 1030, 0))", 0),
+}
+TRYING = """
+import ctypes, fcntl, os, socket, struct
+def tried(pid):
+    c, info = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(128)
+    (end, to), (a, b), found = os.pipe(), socket.socketpair(), {}
+    def call(*given):
+        if c.syscall(*given) < 0: raise OSError(ctypes.get_errno(), "")
+    for name, line in LINES.items():
+        try: exec(line)
+        except OSError as no: found[name] = no.errno
+        else: found[name] = 0
+    try: os.write(to, b"x")
+    finally: return found
+"""
+
+
+@needs_walls
+def test_no_other_process_can_be_reached(monkeypatch):
+    calls = {n: (f"call({at[COLUMN]}, {given})", no) for n, (at, given, no) in CALLS.items()}
+    tries = calls | USES
+    expected = {name: no for name, (_, no) in tries.items()}
+
+    def ended(lines, tests):
+        """Whether the process that the code aims at was ended, and the verdict."""
+        with subprocess.Popen(["sleep", "60"]) as aim:
+            verdict = judged((f"LINES = {lines!r}" + TRYING, tests.replace("PID", str(aim.pid))))
+            try:
+                return aim.wait(0.05), verdict
+            except subprocess.TimeoutExpired:
+                aim.kill()
+                return None, verdict
+
+    lines = {name: line for name, (line, _) in tries.items()}
+    assert ended(lines, f"assert tried(PID) == {expected}, tried(PID)") == (None, [""])
+    monkeypatch.setattr(walls, "missing", lambda: "no seccomp filters")
+    monkeypatch.setenv("TRIVIUM_SANDBOX", "weak")
+    signals = {name: USES[name][0] for name in ("F_SETOWN", "F_SETSIG", "F_SETFL")}
+    # the control: without the walls the same lines end it
+    assert ended(signals, f"assert tried(PID) == {dict.fromkeys(signals, 0)}") == (-9, [""])
+
+
 @needs_walls
 def test_nothing_of_ours_can_be_read(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIVIUM_TEST_KEY", "sk-secret")
@@ -252,11 +368,8 @@ def test_a_control_without_walls_lets_the_fixture_through(tmp_path, monkeypatch)
 
 
 def test_a_control_with_more_time_and_memory_passes():
-    busy = "import time\ndef f(x):\n    while time.process_time() < 1.3: pass\n    return 4"
-    large = "def f(x): return len(bytearray(300 << 20)) and 4"
-    assert all(judged((busy, CALLED), (large, CALLED)))
     more = Limits(seconds=4, megabytes=1024)
-    assert judged((busy, CALLED), (large, CALLED), limits=more) == ["", ""]
+    assert judged((BUSY, CALLED), (LARGE, CALLED), limits=more) == ["", ""]
 
 
 @needs_walls

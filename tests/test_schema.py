@@ -213,6 +213,39 @@ def test_an_unknown_key_is_told_what_it_may_have_been(change, key, hint):
     assert standing_at(text, found.span) == key
 
 
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1.0e+999"])
+def test_a_number_that_is_not_finite_is_named_once_at_its_place(tmp_path, number):
+    settings = (
+        "mix: {{replay: {0}}}",
+        "sift: {{worth: {0}}}",
+        "select: {{value: {{quarantine: {0}}}}}",
+        "seed: {0}",
+        "routes: [{{pipelines: {{alpaca: {0}}}}}]",
+        "routes: [{{pipeline: alpaca, with: {{x: {0}}}}}]",
+        "teacher: {{kind: extractive, extra: {{x: [{0}]}}}}",
+    )
+    for one in settings:
+        text, report = one.format(number), Report()
+        tree = parse(SourceFile("curriculum.yaml", text.encode()), report)
+        assert not schema.validate(tree, "curriculum", schema.CURRICULUM, report), text
+        (found,) = report.diagnostics
+        assert (found.code.id, standing_at(text, found.span)) == ("M303", number)
+        assert schema.validate(
+            parse(SourceFile("curriculum.yaml", b"mix: {replay: 0.5}"), report),
+            "curriculum",
+            schema.CURRICULUM,
+            report,
+        )
+
+
+def test_a_value_is_shown_as_it_was_typed():
+    report = Report()
+    tree = parse(SourceFile("curriculum.yaml", b"sift: {factoids: yes}"), report)
+    assert not schema.validate(tree, "curriculum", schema.CURRICULUM, report)
+    (found,) = report.diagnostics
+    assert found.message == "`factoids` of `sift` is `yes`, not one of `keep`, `drop`, `route`"
+
+
 def test_an_empty_value_is_shown_at_its_key():
     leaf = skill()
     leaf["seed_examples"][1]["answer"] = None

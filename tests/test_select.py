@@ -43,13 +43,18 @@ def run(samples, per_leaf=1000, seed=0, held_out=(), **settings):
     kept = []
     for place, one in enumerate(samples):
         outcomes.samples.put(place, one)
-        human = one.origin.kind == "seed"
+        human = not one.origin.made
         kept.append(Kept(place, one.id, one.branch, one.leaf, human))
     said = SelectSettings(**settings)
     found = select(outcomes.samples, kept, held_out, said, per_leaf, seed)
     assert len(found.kept) + len(found.dropped) == len(kept)
     assert [k.place for k in found.kept] == sorted(k.place for k in found.kept)
     return found, [samples[k.place] for k in found.kept]
+
+
+def given(one):
+    """The same sample, from a data set."""
+    return replace(one, leaf="sources/x", origin=replace(one.origin, kind="source", generation=1))
 
 
 def codes(found):
@@ -164,8 +169,9 @@ def test_people_s_samples_are_kept_and_count_as_taken():
     copy = sample("How do birds find seeds in the winter?", "They remember places.")
     other = sample("Which tool cuts wood?", "A saw.")
     for mechanism in ("greedy", "facility-location"):
-        found, left = run([human, human, copy, other], per_leaf=1, mechanism=mechanism)
-        assert left == [human, human, other]
+        for first in (human, given(human)):
+            found, left = run([first, first, copy, other], per_leaf=1, mechanism=mechanism)
+            assert left == [first, first, other]
     found, _ = run([human, copy, other], mechanism="greedy", similarity=0.8)
     assert [(one.id, code.id) for one, code, _ in found.dropped] == [(copy.id, "D541")]
     assert human.id in found.dropped[0][2]
@@ -403,7 +409,8 @@ def test_a_quarantine_sets_aside_the_lowest_values_and_no_person():
     people = [of(leaf, "xyz"[leaf == "x"], True) for leaf in "xyz" for _ in range(3)]
     wrong = [of(leaf, other) for leaf, other in pairwise("xyzx") for _ in range(3)]
     right = [of(leaf, leaf) for leaf in "xyz" for _ in range(27)]
-    made = [*people, *right, *wrong]
+    others = [given(of(leaf, other)) for leaf, other in pairwise("xyzx") for _ in range(4)]
+    made = [*people, *others, *right, *wrong]
     for mechanism in ("order", "greedy"):
         found, left = run(
             made,
@@ -416,7 +423,7 @@ def test_a_quarantine_sets_aside_the_lowest_values_and_no_person():
         assert len(aside) == 9
         assert len({one.id for one in aside} & {one.id for one in wrong}) >= 8
         assert all(detail.endswith(" by knn-shapley") for _, _, detail in found.dropped)
-        assert set(map(id, people)) <= set(map(id, left))
+        assert set(map(id, [*people, *others])) <= set(map(id, left))
     spared, _ = run(
         [*people, *wrong], held_out=held, min_per_leaf=3, value=ValueSettings("knn-shapley", 0.5)
     )

@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import compiler.near.added
@@ -15,7 +16,8 @@ from tests.conftest import SEED
 
 
 def sample(question, answer="An answer.", kind="synthetic", context="", leaf="knowledge/x"):
-    messages = (Message("user", question), Message("assistant", answer))
+    asked = f"{context}\n\n{question}" if context else question
+    messages = (Message("user", asked), Message("assistant", answer))
     origin = Origin(kind, f"{leaf}/qna.yaml", "", "me", (), ())
     return Sample(
         sample_id(messages), messages, "knowledge", leaf, origin, question, answer, context
@@ -71,6 +73,29 @@ def test_the_same_question_about_another_text_is_another_sample():
     b = sample("Write a headline.", context="The library is open.")
     assert codes([a, b]) == ["", ""]
     assert codes([a, a]) == ["", "D503"]
+
+
+def test_the_same_messages_are_one_sample_however_their_parts_are_told_apart():
+    whole = sample("A poem.\n\nWho wrote it?")
+    parts = replace(whole, question="Who wrote it?", context="A poem.")
+    person = replace(parts, origin=replace(parts.origin, kind="seed"))
+    assert codes([whole, parts]) == ["", "D503"]
+    assert codes([person, whole]) == ["", "D505"]
+    assert codes([person], held_out=[whole]) == ["D506"]
+    assert codes([whole, replace(parts, id="other")]) == ["", ""]
+
+
+def test_scripts_without_spaces_are_compared_too():
+    asked = "请问山雀在寒冷的冬天里吃什么东西来过冬呢？"
+    near, far = asked.replace("冬天里", "冬天"), "知更鸟在夏天的花园里唱什么歌？"
+    assert codes([sample(asked), sample(near), sample(far)]) == ["", "D504", ""]
+    assert (
+        codes([sample(near), sample(f"小明问：{asked}")], held_out=[sample(asked)]) == ["D506"] * 2
+    )
+    thai = "นกกินอะไรในฤดูหนาวที่หนาวมาก"
+    assert codes([sample(thai), sample(thai + "ๆ")]) == ["", "D504"]
+    vowels = ["वह लड़की क्या खाती है?", "वह लड़का क्या खाता है?"]
+    assert codes([sample(one, kind="seed") for one in vowels]) == ["", ""]
 
 
 def shingles(sample):

@@ -589,3 +589,14 @@ def test_a_seed_is_dropped_by_no_rule():
     everything = {"factoids": "drop", "text": BREAD}
     assert codes(seeds, **everything) == [""] * 6
     assert "" not in codes(made, near_duplicate=1, **everything)
+
+
+SIGNS = [("What is the sign of unequal?", "!="), ("Say hello.", "\N{WAVING HAND SIGN}")]
+SIGNS += [("什么是水？", "液体。"), ("\N{SNOWFLAKE}", "It is cold."), ("\N{FIRE}", "It is hot.")]
+
+
+def test_a_seed_may_be_of_signs_alone_and_a_question_of_letters():
+    assert codes([asked(*said, kind="seed") for said in SIGNS]) == [""] * len(SIGNS)
+    short = ["D502", "D502", "", "D502", "D502"]
+    assert codes([asked(*said) for said in SIGNS]) == short
+    assert codes([asked("Say hello.", " ", kind="seed")]) == ["D502"]

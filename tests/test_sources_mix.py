@@ -147,6 +147,9 @@ FAULTS = {
     "(line 2)": {"x.jsonl": '{"question": "a", "answer": "b"}\n{"x": 1}\n'},
     "it is not JSON": {"x.jsonl": "nothing\n"},
     "it holds no sample": {"x.jsonl": "\n"},
+    "half of a character (a surrogate) (line 2)": {
+        "x.jsonl": '{"question": "a", "answer": "b"}\n{"question": "", "answer": "\\ud800"}\n'
+    },
 }
 
 
@@ -195,7 +198,7 @@ def leaf(licence, file=SKILL):
         ("CC-BY-ND-4.0", LicenceSettings(), "forbids changed copies"),
         ("GPL-3.0-only", LicenceSettings(), "is not on the list"),
         ("CC-BY-4.0 AND CC-BY-NC-4.0", LicenceSettings(), "forbids commercial use"),
-        ("my own", LicenceSettings(), "has no SPDX name"),
+        ("my own", LicenceSettings(), "is no SPDX name"),
         ("GPL-3.0-only", LicenceSettings(allow=("GPL-3.0-only",)), ""),
         ("CC BY-NC 4.0", LicenceSettings(allow=("cc-by-nc-4.0",)), ""),
         ("MIT", LicenceSettings(deny=("MIT",)), "is denied by the settings"),
@@ -237,6 +240,47 @@ def test_a_teacher_whose_words_may_not_be_trained_on_is_named(name, is_kept, tmp
     report = Report()
     permit_teacher(WorkTree(folder), LicenceSettings(teacher=name), report)
     assert [(d.code.id, d.span.line) for d in report.diagnostics] == [("M312", 1)] * is_kept
+
+
+@pytest.mark.parametrize(
+    "settings, said, hint",
+    [
+        ({"teacher": "MIT", "deny": ("MIT",)}, "is denied", "take it out of"),
+        ({"teacher": "llama3.1", "deny": ("llama3.1",)}, "is denied", "take it out of"),
+        ({"teacher": "nonsense"}, "`nonsense`: it is no SPDX name", "allow: [nonsense]"),
+        ({"teacher": "nonsense", "allow": ("nonsense",)}, "", ""),
+        ({"teacher": "GPL-3.0-only"}, "is not on the list", "allow: [GPL-3.0-only]"),
+        ({"teacher": "OpenAI", "allow": ("OpenAI",)}, "do not let other", "take a teacher"),
+        ({"teacher": "unknown"}, "", ""),
+    ],
+)
+def test_the_settings_hold_for_the_teacher_too(settings, said, hint, tmp_path):
+    report = Report()
+    permit_teacher(WorkTree(write(tmp_path, {})), LicenceSettings(**settings), report)
+    assert [d.code.id for d in report.diagnostics] == ["M312"] * bool(said)
+    for found in report.diagnostics:
+        assert said in found.message
+        assert hint in found.hint
+        assert found.hint.endswith("this teacher is asked all the same")
+
+
+@pytest.mark.parametrize("key", ["hub: a/b", "subset: x", "revision: main", "split: train"])
+def test_a_file_is_no_data_set_of_the_hub(key, tmp_path):
+    def found(said):
+        text = f"mix:\n  sources:\n  - licence: MIT\n    {said}\n"
+        report = Report()
+        read(WorkTree(write(tmp_path, {"curriculum.yaml": text})), report)
+        return [(d.code.id, d.span.line, d.message, d.hint) for d in report.diagnostics]
+
+    ((code, line, message, hint),) = found(f"file: x.jsonl\n    {key}")
+    name = key.split(":")[0]
+    assert (code, line) == ("M303", 5)
+    assert message == f"`{name}` of item 1 of `sources` of `mix` has no place here"
+    assert hint.startswith("take it out, or `file`")
+    assert found("file: x.jsonl") == found("hub: a/b\n    revision: main") == []
+    assert (
+        [one[0] for one in found("hub: a/b")] == [one[0] for one in found("phase: 1")] == ["M301"]
+    )
 
 
 def test_obligations_are_named_once_and_of_a_choice_the_one_that_is_taken():

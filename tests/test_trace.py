@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from compiler.cli import app
+from compiler.documents.text import normalise
 from compiler.journal import Journal
+from compiler.leaf import words
 from tests.conftest import SEED
 from tests.taxonomies import KNOWLEDGE, SKILL, knowledge, skill, write
 
@@ -110,6 +112,11 @@ def test_every_sample_leads_to_what_it_was_made_of(taxonomy, tmp_path):
                 assert origin["document"] == document["path"]
                 assert origin["document_blob"] == document["blob"] == blobs[document["path"]]
                 assert (document["repo"], document["commit"]) == (".", revision)
+                start, end = sample["cited"]
+                assert origin["start"] <= start < end <= origin["end"]
+                said = normalise((taxonomy / document["path"]).read_bytes())[start:end]
+                answer = set(words(sample["messages"][-1]["content"]))
+                assert 2 * len(answer & set(words(said))) >= len(answer), (answer, said)
 
 
 def test_without_a_document_exactly_its_descendants_are_gone(taxonomy):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+from dataclasses import asdict, replace
 from itertools import chain, combinations, pairwise, permutations
 from statistics import fmean, stdev
 
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from compiler.cli import make_app
 from compiler.curriculum import ValueSettings
+from compiler.expand import Origin
 from compiler.features import counts, terms, weights
 from compiler.value import Point, lowest, standings, task_of, value
 from compiler.value.bayes import Bayes
@@ -118,7 +120,16 @@ def text(draw, leaf, share, size=20):
 
 def points(draw, texts, kind="made"):
     return [
-        Point(f"{kind}{n:04}", said, f"leaf{leaf}", "skills", "ada", "", kind != "made")
+        Point(
+            f"{kind}{n:04}",
+            said,
+            f"leaf{leaf}",
+            "skills",
+            "ada",
+            "",
+            kind != "made",
+            kind == "made",
+        )
         for n, (said, leaf) in enumerate(texts)
     ]
 
@@ -215,7 +226,8 @@ def test_two_identical_samples_have_the_same_value():
     good = draw.randrange(30)
     twin = task.points[good]
     doubled = task_of(
-        [*task.points, Point("twin", twin.text, twin.leaf, "skills", "ada", "", False)], task.dev
+        [*task.points, Point("twin", twin.text, twin.leaf, "skills", "ada", "", False, True)],
+        task.dev,
     )
     runs = np.array([valued(doubled, "cs-shapley", seed, environments=40) for seed in range(12)])
     means = runs.mean(axis=0)
@@ -269,8 +281,9 @@ def test_without_the_best_samples_a_classifier_loses_more_than_without_random_on
 # ---- what is valued, by what ----
 
 
-def point(id, leaf="skills/a", human=False, branch="skills", contributor="ada", document=""):
-    return Point(id, f"text of {id}", leaf, branch, contributor, document, human)
+def point(id, leaf="skills/a", human=False, branch="skills", made=True, **said):
+    of = {"contributor": "ada", "document": "", **said}
+    return Point(id, f"text of {id}", leaf, branch, **of, human=human, made=made and not human)
 
 
 def test_a_leaf_with_few_held_out_questions_is_judged_by_its_other_human_examples_too():
@@ -308,6 +321,10 @@ def test_the_lowest_are_never_people_s_and_leave_a_leaf_its_minimum():
     values = {p.id: float(n) for n, p in enumerate([human, *made])}
     assert lowest([human, *made], values, 0.3) == ("a0", "a1", "a2")
     assert lowest([human, *made], values, 0.3, spare=3) == ("a0", "b0")
+    given = [point(f"given{n}", "sources/x", made=False) for n in range(20)]
+    values |= {p.id: -1.0 for p in given}
+    assert lowest([*given, human, *made], values, 0.3) == ("a0", "a1", "a2")
+    assert lowest([replace(p, made=True) for p in given] + made, values, 0.5) == ()
 
 
 def test_standings_put_first_who_has_most_of_the_lowest():
@@ -332,10 +349,11 @@ SAMPLES, HELD = 40, 20
 
 
 def line(id, question, answer, leaf, contributor, kind):
-    origin = {"kind": kind, "contributor": contributor, "document": ""}
+    origin = asdict(Origin(kind, "", "", contributor, (), ()))
     said = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     branch = leaf.split("/")[0]
-    return {"id": id, "messages": said, "leaf": leaf, "branch": branch, "origin": origin}
+    whole = {"id": id, "messages": said, "leaf": leaf, "branch": branch, "origin": origin}
+    return {**whole, "unmask": False, "scores": {}}
 
 
 def write_build(folder, draw, swapped):
@@ -355,7 +373,12 @@ def write_build(folder, draw, swapped):
         text_ = "".join(json.dumps(one) + "\n" for one in lines)
         (folder / f"{name}.jsonl").write_text(text_)
     settings = {"seed": 1, "select": {"value": {"method": "none", "environments": 20}}}
-    (folder / "manifest.json").write_text(json.dumps({"curriculum": settings}))
+    settings["sift"] = {"near_duplicate": 0.85}
+    names = ("samples", "drops", "heldout", "validation", "phase1", "phase2")
+    files = {f"{name}.jsonl": {"count": 0} for name in names}
+    manifest = {"curriculum": settings, "files": files, "taxonomy": {"revision": ""}}
+    manifest |= {"leaves": [], "passes": [], "fingerprint": "", "teacher": "", "judge": ""}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return people[0]
 
 
@@ -404,6 +427,7 @@ def test_what_is_no_build_or_no_sample_is_said(tmp_path):
     assert "F605" in out
     assert "heldout.jsonl:1" in out
     assert "nonsense" in trivium(build, "--method", "nonsense", code=2)
+    assert "not a number" in trivium(build, "--quarantine", "nan", code=2)
 
 
 def test_a_table_of_nothing_says_so(tmp_path):

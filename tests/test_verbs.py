@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from compiler.curriculum import Route
 from compiler.diagnostics import Report
 from compiler.expand import Expander, from_seed
+from compiler.ground import check_route
 from compiler.imagine import imagined
 from compiler.journal import Journal
 from compiler.leaf import make_leaf
@@ -51,14 +53,18 @@ TEMPLATES = {
 }
 
 
-def pipeline(*stages, files=(), **keys):
+def loaded(*stages, files=(), **keys):
     said = {"version": 1, "about": "try", "takes": "freeform", "asks": 4, **keys}
     said["stages"] = [*stages, SAY]
     texts = {**TEMPLATES, **dict(files), "pipeline.yaml": yaml.safe_dump(said, sort_keys=False)}
     report = Report()
     folder = Folder("mine", "pipelines/mine", {name: t.encode() for name, t in texts.items()})
-    made = load(folder, report)
-    assert made, [(d.code.id, d.message, d.span) for d in report.diagnostics]
+    return load(folder, report), report.diagnostics
+
+
+def pipeline(*stages, **keys):
+    made, found = loaded(*stages, **keys)
+    assert made, [(d.code.id, d.message, d.span) for d in found]
     return made
 
 
@@ -290,8 +296,21 @@ def test_spread_makes_a_draft_of_each_line():
     ask = {**ASK, "many": False, "prompt": "topic.j2"}
     made = pipeline(topics, spread, ask, ANSWER, files={"topic.j2": "About {{ topic }}"})
     teacher = Teacher(topics=lambda request, drawn: "<topics>- Owls\n2. Moss\n\n* Owls\n</topics>")
-    walk(made, teacher, 4)
+    outcomes = walk(made, teacher, 4)
     assert [r.columns["topic"] for r in teacher.asked if r.stage == "ask"] == ["Owls", "Moss"]
+    assert codes_of(outcomes) == {"D503": 1}
+
+
+def test_spread_takes_one_marker_and_loses_nothing():
+    topics = {"do": "generate", "id": "topics", "prompt": "ask.j2", "writes": {"topics": "text"}}
+    spread = {"do": "spread", "column": "topics", "writes": "question", "most": 4}
+    text = "1. 3 apples?\n2) 2024 was what?\n3. 3 apples?\n-\n- -5 or 5?\n.5 of it?\n• Six?"
+    teacher = Teacher(topics=lambda request, drawn: f"<topics>{text}</topics>")
+    outcomes = walk(pipeline(topics, spread, ANSWER), teacher, 4)
+    lines = ["3 apples?", "2024 was what?", "-5 or 5?", ".5 of it?"]
+    assert [s.question for s in samples_of(outcomes)] == lines
+    dropped = [(d.code.id, d.text) for o in outcomes for d in o.drops]
+    assert dropped == [("D503", "3 apples?"), ("D513", "Six?")]
 
 
 def test_a_judge_cannot_rescue_what_a_checker_fails():
@@ -387,3 +406,170 @@ def test_several_turns_make_one_sample():
         (sample, *_) = samples_of(walk(made, Teacher(**says), 4, Ground({"tone": tone})))
         assert " ".join(m.role for m in sample.messages).startswith(roles)
         assert (sample.answer, sample.unmask) == ("Yes.", True)
+
+
+POOL = {"do": "rounds", "number": 2, "over": "pool", "stages": [ASK]}
+SAME = {"do": "unique", "of": "question"}
+NEAR = {**SAME, "by": "near", "below": "n"}
+WORDS = {"do": "draw", "writes": {"kinds": {"from": ["a", "b"], "number": "n"}}}
+SEEN = {"do": "keep", "if": "kinds is defined", "else": "D502"}
+NUMBERS = {
+    "of": [ASK, best("n")],
+    "number": [{**POOL, "number": "n"}, ANSWER],
+    "calls": [{**POOL, "calls": "n"}, ANSWER],
+    "each": [{**POOL, "each": "n"}, ANSWER],
+    "most": [{**ASK, "most": "n"}, ANSWER],
+    "below": [ASK, NEAR, ANSWER],
+    "drawn": [WORDS, SEEN, ASK, ANSWER],
+}
+UNFIT = [-3, 0, 2.7, 1001, float("nan"), "two", True]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_setting_that_is_a_number_of_a_stage_is_within_its_bounds(key):
+    """At load by default and by every choice, in a route, and at last on the way."""
+    stages, good = NUMBERS[key], 0.5 if key == "below" else 2
+    unfit = [value for value in UNFIT if (key, value) != ("drawn", 0)]
+    for value in unfit:
+        made, found = loaded(*stages, settings={"n": value})
+        is_number = isinstance(value, int | float) and value is not True
+        assert [d.code.id for d in found] == ["P205" if is_number else "P208"], (value, found)
+    made, found = loaded(*stages, settings={"n": [good, 0.25, 7000]})
+    assert [d.code.id for d in found] == ["P205"], "a choice that nobody may take"
+    made = pipeline(*stages, settings={"n": good}, asks="all")
+    for value in [good, *unfit]:
+        route = Route((("mine", 1.0),), settings={"n": value})
+        check_route(route, {"mine": made}, report := Report())
+        said = [
+            (d.code.id, d.message.startswith("`n` of `mine` must be")) for d in report.diagnostics
+        ]
+        assert said == ([] if value == good and value is not True else [("M320", True)]), value
+    for value in unfit:
+        if value == 1001:  # a unit may want as many
+            continue
+        outcomes = walk(made, Teacher(), ground=Ground({"n": value}))
+        assert codes_of(outcomes)["P208"] == sum(o.records for o in outcomes) > 0
+        imagined(lower(leaf(), (), "mine", 0, 4, Report(), Ground({"n": value}))[0], made)
+    assert samples_of(walk(made, Teacher(), ground=Ground({"n": good})))
+
+
+def test_a_setting_is_of_the_kind_of_its_default():
+    seen = {"do": "keep", "if": "a or b or c", "else": "D502"}
+    made = pipeline(ASK, seen, ANSWER, settings={"a": True, "b": 4, "c": "mild"})
+    fits = {"a": (False,), "b": (5, 0.5), "c": ("loud", "")}
+    words = {"a": "true or false", "b": "a number, such as `4`", "c": "a text, such as `mild`"}
+    for name, good in fits.items():
+        for value in (False, 5, 0.5, "loud", "", "no"):
+            route = Route((("mine", 1.0),), settings={name: value})
+            check_route(route, {"mine": made}, report := Report())
+            said = [d.message for d in report.diagnostics]
+            fit = any(type(value) is type(one) for one in good)
+            assert said == ([] if fit else [f"`{name}` of `mine` is {words[name]}"])
+
+
+AGREE = {"do": "verify", "agreement": {"of": 3, "column": "extra"}}
+EXTRA = {"do": "generate", "id": "extra", "prompt": "answer.j2", "writes": {"extra": "text"}}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"do": "unique", "of": "extra"},
+        {**SAME, "differs": "extra"},
+        {**SAME, "differs": "answer", "within": "extra"},
+        {**SAME, "when": "extra == 'a'"},
+        {"do": "spread", "column": "extra", "writes": "answer"},
+        AGREE,
+    ],
+)
+def test_a_column_whose_stage_is_left_out_is_a_drop(stage):
+    made = pipeline(ASK, ANSWER, {**EXTRA, "when": "asked"}, stage, settings={"asked": True})
+    outcomes = walk(made, Teacher(), 4, Ground({"asked": False}))
+    assert codes_of(outcomes) == {"P208": 4}
+    assert not codes_of(walk(made, Teacher(), 4, Ground({"asked": True})))["P208"]
+
+
+@pytest.mark.parametrize(
+    "stages, settings, code, word, line",
+    [
+        (
+            [ASK, ANSWER, {**AGREE, "agreement": {"of": 3, "column": "task"}}],
+            {},
+            "P202",
+            "task",
+            18,
+        ),
+        ([ASK, {**best(2), "by": "1", "stages": [ANSWER, SAME]}], {}, "P209", "unique", 18),
+        (
+            [ASK, {**best(2), "by": "1", "stages": [ANSWER, {**POOL, "stages": [SAME]}]}],
+            {},
+            "P209",
+            "",
+            21,
+        ),
+        *([[ASK, ANSWER], {name: "x"}, "P205", name, 5] for name in ("task", "count", "round")),
+        *([[ASK, ANSWER], {name: "x"}, "P205", name, 5] for name in ("parent", "question")),
+    ],
+)
+def test_what_could_not_mean_anything_is_refused(stages, settings, code, word, line):
+    keys = {"settings": settings} if settings else {}
+    made, found = loaded(*stages, **keys)
+    assert made is None
+    assert [d.code.id for d in found if d.code.id != "P213"] == [code]
+    assert word in found[0].message
+    assert found[0].span.line >= line
+
+
+class Slow(Teacher):
+    """Answers in another order with every seed."""
+
+    def __init__(self, seed, **says):
+        super().__init__(**says)
+        self.chance = random.Random(seed)
+
+    async def ask(self, request):
+        for _ in range(self.chance.randrange(9)):
+            await asyncio.sleep(0)
+        return await super().ask(request)
+
+
+def test_what_is_unique_does_not_depend_on_who_answers_first():
+    grow = {"do": "generate", "id": "grow", "prompt": "grow.j2", "writes": {"question": "text"}}
+    files = {"grow.j2": "{{ parent.question }}", "more.j2": "More like {{ question }}"}
+    rows = {"do": "rounds", "number": 3, "over": "rows"}
+    rows["stages"] = [{**grow, "many": True}, SAME, ANSWER]
+    more = {**ASK, "id": "more", "prompt": "more.j2"}
+    pool = {"do": "rounds", "number": 2, "over": "pool", "calls": 2, "stages": [more, SAME]}
+
+    def say(request, drawn):
+        texts = (f"Is it {drawn % 7 + at}?" for at in range(2))
+        return "".join(f"<question>{text}</question>" for text in texts)
+
+    for stages in ([rows], [ASK, rows], [ASK, pool, ANSWER]):
+        made, ends = pipeline(*stages, files=files), set()
+        for turn in range(3):
+            outcomes = walk(made, Slow(SEED + turn, grow=say, more=say), 4)
+            assert codes_of(outcomes)["D503"] > 0
+            told = [(s.id, s.origin.parent, s.origin.replies) for s in samples_of(outcomes)]
+            dropped = [(d.code.id, d.text, d.replies) for o in outcomes for d in o.drops]
+            ends.add(repr((told, dropped)))
+        assert len(ends) == 1
+
+
+def test_texts_are_the_same_but_for_white_space():
+    answers = ["a - b", "a + b", "a  -\nb", "A - b"]
+    said = "".join(f"<question>{i}?</question><answer>{a}</answer>" for i, a in enumerate(answers))
+    ask = {**ASK, "writes": {"question": "text", "answer": "text"}}
+    for by, kept in (("exact", 1), ("text", 3)):
+        unique = {"do": "unique", "of": "answer", "by": by, "against": []}
+        outcomes = walk(pipeline(ask, unique), Teacher(ask=lambda *_: said), 4)
+        assert len(samples_of(outcomes)) == kept
+        assert codes_of(outcomes) == {"D503": 4 - kept}
+
+
+def test_the_checker_of_a_route_can_ask_again_only_what_was_asked():
+    made = pipeline(ASK, ANSWER, {"do": "verify"})
+    for column, codes in (("answer", []), ("task", ["M318"])):
+        verify = {"agreement": {"of": 3, "column": column}}
+        check_route(Route((("mine", 1.0),), verify=verify), {"mine": made}, report := Report())
+        assert [d.code.id for d in report.diagnostics] == codes

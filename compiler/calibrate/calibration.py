@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler.calibrate.choose import choose
-from compiler.calibrate.criteria import FILE, Assertion, Criteria, read_criteria
+from compiler.calibrate.criteria import Assertion, Criteria, read_criteria
 from compiler.calibrate.grades import Grade, read_grades, valid
 from compiler.calibrate.item import Item
 from compiler.calibrate.judges import dropped, told
 from compiler.calibrate.measure import Figures, Passes, measure, union
 from compiler.calibrate.verdict import Chosen, Judging, conditions
 from compiler.codes import M315
-from compiler.curriculum import GateSettings
+from compiler.curriculum import FILE, GateSettings
 from compiler.diagnostics import Report, Span, counted
+from compiler.permit import setting_span
 from compiler.source import BRANCHES, Source
 
 JUDGES, CHOSEN, BOTH = "all judges", "chosen set", "judges and chosen set"
@@ -26,12 +27,13 @@ JUDGES, CHOSEN, BOTH = "all judges", "chosen set", "judges and chosen set"
 @dataclass(frozen=True, slots=True)
 class Graded:
     """A taxonomy's criteria, and the grades that count; `again` are the items of which only grades
-    are left that do not.
+    are left that do not. `gate` is the place of what they must reach.
     """
 
     criteria: Criteria = field(default_factory=Criteria)
     grades: tuple[Grade, ...] = ()
     again: tuple[Item, ...] = ()
+    gate: Span = field(default=Span(FILE), compare=False)
 
     @property
     def needs_judge(self) -> bool:
@@ -84,6 +86,7 @@ class Calibration:
     branches: tuple[Branch, ...]
     whole: Branch
     chosen: Chosen
+    gate: Span = field(default=Span(FILE), compare=False)
 
 
 def read_graded(source: Source, report: Report) -> Graded:
@@ -96,7 +99,7 @@ def read_graded(source: Source, report: Report) -> Graded:
     grades = valid(given, criteria, report)
     known = {grade.item.id for grade in grades}
     again = {grade.item.id: grade.item for grade in given if grade.item.id not in known}
-    return Graded(criteria, grades, tuple(again.values()))
+    return Graded(criteria, grades, tuple(again.values()), setting_span(source, "gate"))
 
 
 def calibration(
@@ -108,7 +111,7 @@ def calibration(
     branches = tuple(_branch(name, graded, gate, said) for name in BRANCHES if graded.of(name))
     sets = {branch.name: branch.chosen for branch in branches if branch.chosen}
     chosen = Chosen(sets, {name: graded.of(name) for name in sets})
-    return Calibration(branches, _whole(branches), chosen)
+    return Calibration(branches, _whole(branches), chosen, graded.gate)
 
 
 def _branch(
@@ -185,18 +188,16 @@ def report_gate(
     calibration: Calibration, branches: Sequence[str], gate: GateSettings, report: Report
 ) -> None:
     """Reports each of `branches` in which what decides about samples does not reach the gate
-    (M315). A figure that is undefined reaches nothing.
+    (M315), at the settings. A figure that is undefined reaches nothing.
     """
     known = {branch.name: branch for branch in calibration.branches}
     for name in branches:
         found = known[name].kept_by if name in known else Figures()
         if wrong := _short_of(found, gate):
-            report.add(
-                M315,
-                f"`{name}`: {'; '.join(wrong)}",
-                Span(FILE),
-                "grade more samples with `trivium grade`, or add assertions to the criteria",
-            )
+            hint = "grade more samples with `trivium grade`, or add assertions to the criteria"
+            if name not in known:
+                hint = "grade samples with `trivium grade`"
+            report.add(M315, f"`{name}`: {'; '.join(wrong)}", calibration.gate, hint)
 
 
 def _short_of(found: Figures, gate: GateSettings) -> list[str]:

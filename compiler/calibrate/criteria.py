@@ -14,6 +14,7 @@ from compiler.calibrate.item import COLUMNS
 from compiler.codes import M316
 from compiler.diagnostics import Note, Report, Span
 from compiler.prompt import (
+    TEMPLATE_FAULTS,
     Template,
     compile_condition,
     compile_template,
@@ -129,8 +130,9 @@ def _assertion(
         template = (
             compile_condition(said[kind]) if kind == "if" else compile_template(id, said[kind])
         )
-    except jinja2.TemplateSyntaxError as wrong:
-        report.add(M316, f"`{id}` is no valid Jinja: {wrong.message}", place, "mend the expression")
+    except TEMPLATE_FAULTS as wrong:
+        why = getattr(wrong, "message", "") or _words(wrong)
+        report.add(M316, f"`{id}` is no valid Jinja: {why}", place, "mend the expression")
         return None
     known = COLUMNS if kind == "if" else _JUDGED
     unknown = [column for column in template.reads if column not in known]
@@ -142,6 +144,11 @@ def _assertion(
             render(template, _STAND_INS)
     except jinja2.UndefinedError:
         pass  # a score that some pipelines give and others do not
-    except (jinja2.TemplateRuntimeError, TypeError) as wrong:
-        report.add(M316, f"`{id}` fails when it is rendered: {wrong}", place, "mend the expression")
+    except TEMPLATE_FAULTS as wrong:
+        message = f"`{id}` fails when it is rendered: {_words(wrong)}"
+        report.add(M316, message, place, "mend the expression")
     return Assertion(id, criterion, template, kind == "judge")
+
+
+def _words(wrong: Exception) -> str:
+    return str(wrong) or type(wrong).__name__

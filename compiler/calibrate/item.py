@@ -9,14 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
+from compiler.builds import Build, Json
 from compiler.expand import Sample
 from compiler.expand.sample import Score
 from compiler.source import LEAF_NAME, in_branch
-
-Json = dict[str, Any]
 
 COLUMNS = ("question", "answer", "context", "scores")
 
@@ -76,19 +73,17 @@ def of_json(value: Mapping[str, object]) -> Item:
     )
 
 
-def of_build(folder: Path) -> Iterator[Item]:
-    """The synthetic samples of a finished build, then what was dropped with an answer."""
-    for line in _lines(folder / "samples.jsonl"):
+def of_build(build: Build) -> Iterator[Item]:
+    """The synthetic samples of a finished build, then what was dropped with an answer.
+
+    Raises DamagedError where its files cannot be read.
+    """
+    for line in build.lines("samples"):
         if line["origin"]["kind"] != "seed":
             yield _sample(line)
-    for line in _lines(folder / "drops.jsonl"):
+    for line in build.lines("drops"):
         if line.get("answer"):
             yield _drop(line)
-
-
-def _lines(path: Path) -> Iterator[Json]:
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
 
 
 def _sample(line: Json) -> Item:

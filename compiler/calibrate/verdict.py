@@ -60,7 +60,7 @@ class Chosen:
 def failing(sample: Sample, chosen: Chosen) -> Criterion | None:
     """The criterion whose condition a sample fails, None where it fails none.
 
-    A person's own example is held to nothing; what a judge has to be asked is left out.
+    What people wrote is held to nothing; what a judge has to be asked is left out.
     """
     item = of_sample(sample)
     return next(
@@ -125,7 +125,7 @@ def _said(item: Item) -> tuple[str, str, str]:
 
 
 def _held_to(sample: Sample, chosen: Chosen) -> tuple[Assertion, ...]:
-    return () if sample.origin.kind == "seed" else chosen.sets.get(sample.branch, ())
+    return () if sample.origin.of_people else chosen.sets.get(sample.branch, ())
 
 
 class Judging:

@@ -5,7 +5,8 @@ Parsing only: every command says what it needs, imports it then, and hands over.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +102,19 @@ def finish(report: Report, form: str, root: Path) -> None:
     put(report, form, root)
     if report.errors:
         raise typer.Exit(1)
+
+
+@contextmanager
+def reading_a_build() -> Iterator[None]:
+    """Ends the command with a finding where a build cannot be read."""
+    from compiler.builds import DamagedError
+
+    try:
+        yield
+    except DamagedError as found:
+        report = Report()
+        found.tell(report)
+        finish(report, "human", Path())
 
 
 def put(report: Report, form: str, root: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from compiler.cli.base import BUILD, finish
-from compiler.codes import F605
 from compiler.diagnostics import Report
 from compiler.resources import home
 
@@ -30,10 +29,7 @@ def explore(
 
     report = Report()
     page = out or build / NAME
-    if not (build / "manifest.json").is_file():
-        report.add(F605, f"`{build}` holds no finished build", hint="run `trivium compile` first")
-        finish(report, "human", build)
     with Journal(home() / "journal.sqlite") as journal:
         if not write(build, journal, page, report):
-            finish(report, "human", build)
+            finish(report, "human", Path())
     typer.echo(page)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compiler.cli.asking import JudgeOption
-from compiler.cli.base import BUILD, TaxonomyOption, finish, taxonomy_folder
+from compiler.cli.base import BUILD, TaxonomyOption, finish, reading_a_build, taxonomy_folder
 from compiler.cli.calibrate import with_judge
-from compiler.codes import F605
 from compiler.diagnostics import Report, clean, counted
 
 if TYPE_CHECKING:
+    from compiler.builds import Build
     from compiler.calibrate.calibration import Branch, Graded
     from compiler.calibrate.item import Item
     from compiler.calibrate.measure import Passes
@@ -51,20 +51,21 @@ def grade(
     Each grade is added to `grades/NAME.jsonl` of the taxonomy at once. With `--judge`,
     assertions that ask a judge count too.
     """
+    from compiler.builds import Build
     from compiler.calibrate.calibration import read_graded
     from compiler.curriculum import read
     from compiler.source import WorkTree
 
     root, report = taxonomy_folder(taxonomy), Report()
-    if not (build / "manifest.json").is_file():
-        report.add(F605, f"`{build}` holds no finished build", hint="run `trivium compile` first")
-        finish(report, "human", build)
+    with reading_a_build():
+        finished = Build(build)
     source = WorkTree(root)
     curriculum = read(source, report)
     if curriculum is not None:
         report.inherit(curriculum.policy)
         graded = read_graded(source, report)
-        items = _pool(build, leaf, graded)
+        with reading_a_build():
+            items = _pool(finished, leaf, graded)
         said = None if report.errors else _verdicts(items, graded, curriculum, judge, root, report)
         if said is not None:
             session = _Session(root, curriculum, graded, said, grader or getuser())
@@ -73,7 +74,7 @@ def grade(
         finish(report, "human", root)
 
 
-def _pool(build: Path, glob: str, graded: "Graded") -> "list[Item]":
+def _pool(build: "Build", glob: str, graded: "Graded") -> "list[Item]":
     """What could be graded: what has lost its grades, and samples of the build that have none, of a
     large build a part. Ids are hashes, so the first of them are a fair part.
     """

@@ -17,7 +17,9 @@ app = typer.Typer(help="Write, test and look at pipelines.", rich_markup_mode=No
 _NAME = typer.Argument(metavar="NAME", help="The pipeline's name.", show_default=False)
 
 
-def _folders(taxonomy: Path | None) -> tuple[Path | None, "Mapping[str, Folder]"]:
+def _folders(
+    taxonomy: Path | None, report: Report | None = None
+) -> tuple[Path | None, "Mapping[str, Folder]"]:
     """The taxonomy's folder, None where there is none, and the pipelines by name."""
     from compiler.pipeline import folders
     from compiler.source import WorkTree
@@ -28,7 +30,7 @@ def _folders(taxonomy: Path | None) -> tuple[Path | None, "Mapping[str, Folder]"
         if taxonomy is not None:
             raise
         return None, folders()  # the built-in ones are there without any taxonomy
-    return root, folders(WorkTree(root))
+    return root, folders(WorkTree(root), report)
 
 
 @app.command()
@@ -44,6 +46,8 @@ def new(
     taxonomy: TaxonomyOption = None,
 ) -> None:
     """Write a pipeline of your own that works at once."""
+    import yaml
+
     from compiler.schema import guess
 
     root, known = _folders(taxonomy)
@@ -59,10 +63,11 @@ def new(
     parent, files = known[like], dict(known[like].files)
     if extends:
         files = {n: data for n, data in files.items() if n == "example.yaml"}
+        said = {"version": 1, "extends": like, "about": _about(parent)}
         files["pipeline.yaml"] = (
             f"# What `{like}` does, with changes. A template of the same name here takes the place "
             f"of its own;\n# so do `settings:`, `asks:` and, all at once, `stages:`.\n"
-            f"version: 1\nextends: {like}\nabout: {_about(parent)}\n"
+            + yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=1000)
         ).encode()
     place.mkdir(parents=True)
     for file, data in files.items():
@@ -88,9 +93,9 @@ def walk_examples(
     from compiler.pipeline import load
     from compiler.schema import guess
 
-    root, known = _folders(taxonomy)
-    own = [name for name, folder in known.items() if folder.shown != name]
     report = Report()
+    root, known = _folders(taxonomy, report)
+    own = [name for name, folder in known.items() if folder.shown != name]
     for name in names or own or known:
         if name not in known:
             message = f"there is no pipeline `{name}`; {guess(name, sorted(known))}"

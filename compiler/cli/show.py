@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from compiler.cli.base import BUILD, finish
-from compiler.codes import E703, F605
+from compiler.cli.base import BUILD, finish, reading_a_build
+from compiler.codes import E703
 from compiler.diagnostics import Report, clean
 from compiler.resources import home
 
@@ -16,18 +16,17 @@ def show(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="The build folder.")] = BUILD,
 ) -> None:
     """Tell the whole story of one sample."""
+    from compiler.builds import Build
     from compiler.journal import Journal
     from compiler.story import find, tell
 
-    report = Report()
-    if not (data / "manifest.json").is_file():
-        report.add(F605, f"`{data}` holds no finished build", hint="run `trivium compile` first")
-        finish(report, "human", data)
     try:
-        found = find(data, id)
+        with reading_a_build():
+            found = find(Build(data), id)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="ID") from wrong
     if found is None:
+        report = Report()
         report.add(
             E703, f"no sample's id begins with `{id}`", hint=f"ids are in {data}/samples.jsonl"
         )

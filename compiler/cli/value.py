@@ -1,18 +1,17 @@
 """The command `value`: what each sample of a build is worth, and those of each contributor."""
 
 import json
-from collections.abc import Iterator
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compiler.cli.base import BUILD, finish, print_table
-from compiler.codes import F605
-from compiler.diagnostics import Report, Span, counted
+from compiler.cli.base import BUILD, print_table, reading_a_build
+from compiler.diagnostics import counted
 
 if TYPE_CHECKING:
-    from compiler.value import Point, Task
+    from compiler.value import Task
 
 _METHODS = ("knn-shapley", "cs-shapley", "leave-one-out")
 _BY = ("sample", "contributor", "document", "leaf")
@@ -27,6 +26,12 @@ def _one_of(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - as typer takes it
         return name
 
     return known
+
+
+def _number(share: float) -> float:
+    if math.isnan(share):  # which no bound refuses
+        raise typer.BadParameter("`nan` is not a number")
+    return share
 
 
 def value(
@@ -44,7 +49,13 @@ def value(
     ] = "contributor",
     quarantine: Annotated[
         float,
-        typer.Option(metavar="SHARE", min=0, max=0.5, help="Which share counts as the lowest."),
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=0.5,
+            callback=_number,
+            help="Which share counts as the lowest.",
+        ),
     ] = 0.1,
     form: Annotated[
         str,
@@ -61,18 +72,18 @@ def value(
     A sample has a low value where it makes its leaf harder to tell from others. First come those
     with the largest share among the lowest.
     """
-    report = Report()
-    settings = _settings(build, report)
-    points = list(_points(build / "samples.jsonl", report))
-    held_out = list(_points(build / "heldout.jsonl", report))
-    if report.errors:
-        finish(report, "human", Path())
+    from compiler.builds import Build
     from compiler.curriculum import ValueSettings
     from compiler.curriculum.values import section
-    from compiler.value import lowest, task_of
+    from compiler.value import lowest, point_from, task_of
     from compiler.value import value as value_of
 
-    known = settings["select"].get("value") or {}
+    with reading_a_build():
+        finished = Build(build)
+        settings = finished.manifest["curriculum"]
+        points = [point_from(line) for line in finished.lines("samples")]
+        held_out = [point_from(line) for line in finished.lines("heldout")]
+    known = settings.get("select", {}).get("value", {})
     kind = method or known.get("method", "none")
     kind = _METHODS[0] if kind == "none" else kind
     chosen = section(ValueSettings, {**known, "method": kind})
@@ -104,34 +115,6 @@ def value(
     typer.echo(
         f"quarantine: {counted(len(low), 'sample')} of lowest value{': ' * bool(low)}{named}"
     )
-
-
-def _settings(build: Path, report: Report) -> dict[str, Any]:
-    """The settings that the build was made with."""
-    try:
-        settings = json.loads((build / "manifest.json").read_text("utf-8"))["curriculum"]
-        return {"seed": int(settings["seed"]), "select": dict(settings.get("select") or {})}
-    except (OSError, ValueError, KeyError, TypeError):
-        report.add(F605, f"`{build}` holds no finished build", hint="run `trivium compile` first")
-        finish(report, "human", Path())
-        raise
-
-
-def _points(path: Path, report: Report) -> "Iterator[Point]":
-    """The samples of a file; the first line that is none ends it with a finding."""
-    from compiler.value import point_from
-
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    yield point_from(json.loads(line))
-                except (ValueError, KeyError, TypeError):
-                    place = Span(str(path), number, 1, number, 2)
-                    report.add(F605, "the line is not a sample", place, "build it again")
-                    return
-    except OSError:
-        report.add(F605, f"the build has no `{path.name}`", hint="build it again")
 
 
 def _rows(

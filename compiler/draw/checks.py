@@ -25,7 +25,8 @@ def missing(text: object, required: object) -> list[str]:
     """Those of the required words, or phrases, that a text does not have.
 
     A word counts where it stands as a whole word, in small or large letters, and in this form: the
-    plural of it is another word. One without a letter or digit counts where it stands at all.
+    plural of it is another word. One without a letter or digit counts where it stands at all, an
+    empty one nowhere.
     """
     listed = (
         [required] if isinstance(required, str) or not isinstance(required, Iterable) else required
@@ -36,12 +37,14 @@ def missing(text: object, required: object) -> list[str]:
 
 def _stands(word: str, text: str, said: str) -> bool:
     parts = tokens(word)
-    return f" {' '.join(parts)} " in said if parts else word in text
+    if parts:
+        return f" {' '.join(parts)} " in said
+    return bool(word.strip()) and word.strip() in text
 
 
 def holds_all(text: object, required: object) -> bool:
-    """Whether a text has every one of the required words; see `missing`."""
-    return not missing(text, required)
+    """Whether a text has every one of the required words (see `missing`), empty ones aside."""
+    return not any(word.strip() for word in missing(text, required))
 
 
 def starts_like(text: object, others: Iterable[object]) -> bool:

@@ -33,6 +33,19 @@ class Exact:
         self._known.add(tuple(words(text)))
 
 
+class Plain:
+    """Two texts are the same where their characters are; any white space is as good as another."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def repeats(self, text: str) -> str:
+        return "the same text" if " ".join(text.split()) in self._known else ""
+
+    def add(self, text: str) -> None:
+        self._known.add(" ".join(text.split()))
+
+
 class Near:
     """Two texts are the same from a Jaccard similarity of their word pairs on."""
 
@@ -70,9 +83,9 @@ class RougeL:
 
 
 def novel(by: str, below: float) -> Novel:
-    """The measure of that name: `exact`, `near` or `rouge-l`."""
-    if by == "exact":
-        return Exact()
+    """The measure of that name: `exact`, `text`, `near` or `rouge-l`."""
+    if by in ("exact", "text"):
+        return Exact() if by == "exact" else Plain()
     return Near(below) if by == "near" else RougeL(below)
 
 

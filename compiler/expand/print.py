@@ -8,7 +8,7 @@ from hashlib import blake2b
 from itertools import pairwise
 
 from compiler.expand.sample import Sample
-from compiler.leaf import words
+from compiler.leaf import said
 
 Print = tuple[int, frozenset[int]]
 """64-bit hashes: of all words of the question and its context; of the question's word pairs."""
@@ -18,10 +18,10 @@ def print_of(sample: Sample) -> Print:
     """The key and the word pairs of a sample, marked with its context: the same words about another
     text differ.
     """
-    said = words(sample.question)
-    mark = b"%016x" % _hash(" ".join(words(sample.context)))
-    pairs = frozenset(_hash(f"{a} {b}", mark) for a, b in pairwise(["", *said, ""]))
-    return _hash(" ".join(said), mark), pairs
+    asked = said(sample.question)
+    mark = b"%016x" % _hash(" ".join(said(sample.context)))
+    pairs = frozenset(_hash(f"{a} {b}", mark) for a, b in pairwise(["", *asked, ""]))
+    return _hash(" ".join(asked), mark), pairs
 
 
 def _hash(text: str, mark: bytes = b"") -> int:

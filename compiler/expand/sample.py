@@ -52,6 +52,21 @@ class Origin:
     drawn: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
 
+    @property
+    def of_seed(self) -> bool:
+        """Whether it is a contributor's own example."""
+        return self.kind == "seed"
+
+    @property
+    def made(self) -> bool:
+        """Whether a teacher wrote it for this build: it is synthetic, and of no data set."""
+        return self.kind == "synthetic"
+
+    @property
+    def of_people(self) -> bool:
+        """Whether people wrote it: a seed example, or a data set's of generation 0."""
+        return not self.made and not self.generation
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

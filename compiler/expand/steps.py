@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
+import jinja2
+
 from compiler.codes import D513, D528, P208
 from compiler.expand.asker import Asker
 from compiler.expand.trip import Draft, End, Trip
-from compiler.expand.verbs import draw, keep, number_of, spread, unique
+from compiler.expand.verbs import count_of, draw, keep, spread, unique
 from compiler.lower import example_of
 from compiler.pipeline import (
     Best,
@@ -40,8 +42,17 @@ class Steps:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
 
-    async def block(self, trip: Trip, stages: Sequence[Stage], drafts: Sequence[Draft]) -> End:
-        """Takes drafts through a list of stages, each alone from one `unique` to the next."""
+    async def block(
+        self,
+        trip: Trip,
+        stages: Sequence[Stage],
+        drafts: Sequence[Draft],
+        branch: tuple[int, ...] = (),
+    ) -> End:
+        """Takes drafts through a list of stages, each alone from one `unique` to the next.
+
+        `branch` is the trail that tells these drafts from others which are walked side by side.
+        """
         end = End(list(drafts))
         for gathers, group in groupby(stages, lambda stage: isinstance(stage, Unique)):
             segment = tuple(group)
@@ -51,7 +62,7 @@ class Steps:
                 continue
             for stage in segment:
                 assert isinstance(stage, Unique)
-                end.drafts, drops = unique(trip, stage, end.drafts)
+                end.drafts, drops = unique(trip, stage, end.drafts, branch)
                 end.drops += drops
         return end
 
@@ -114,7 +125,7 @@ class Steps:
             code, detail = heard.failure.code, heard.failure.detail
             return End(drops=[trip.drop(code, detail, stage.id, told)])
         judged = all(field.choices for field in stage.writes)
-        most = int(number_of(stage.most, draft)) or len(heard.records)
+        most = count_of(stage.most, draft) if stage.most else len(heard.records)
         made = [
             replace(
                 told,
@@ -154,12 +165,15 @@ class Steps:
         self, trip: Trip, wanted: Agreement, draft: Draft
     ) -> tuple[str, tuple[str, ...]]:
         """Why the answer of a draft is not the one that most of several have; the replies."""
-        stage = next(
+        writing = (
             stage
             for stage in trip.pipeline.generates
             if any(field.name == wanted.column for field in stage.writes)
             and trip.stands(stage, draft)
         )
+        stage = next(writing, None)
+        if stage is None:
+            raise jinja2.UndefinedError(f"no question was asked for '{wanted.column}'")
         others = [draft.fork(at, wanted.of, at) for at in range(1, wanted.of)]
         heard = [
             self._asker.hear(
@@ -181,7 +195,7 @@ class Steps:
 
     async def _best(self, trip: Trip, stage: Best, draft: Draft) -> End:
         """Walks the same way several times, and goes on with the best."""
-        of = int(number_of(stage.of, draft))
+        of = count_of(stage.of, draft)
         if of == 1:
             return await self.block(trip, stage.stages, [draft])
         trip.records += of - 1
@@ -213,8 +227,8 @@ class Steps:
 
     async def _pool(self, trip: Trip, stage: Rounds, draft: Draft) -> End:
         """Begins anew in every round, with what was accepted so far at hand."""
-        rounds, calls = int(number_of(stage.number, draft)), int(number_of(stage.calls, draft))
-        each = int(number_of(stage.each, draft)) or trip.unit.want
+        rounds, calls = count_of(stage.number, draft), count_of(stage.calls, draft)
+        each = count_of(stage.each, draft) if stage.each else trip.unit.want
         end = End()
         begun = stale = 0
         for at in range(rounds):
@@ -223,7 +237,7 @@ class Steps:
                 start.fork(begun + call, rounds * calls, at * calls + call) for call in range(calls)
             ]
             begun += calls
-            found = await self.block(trip, stage.stages, starts)
+            found = await self.block(trip, stage.stages, starts, draft.trail)
             stale = 0 if found.drafts else stale + 1
             end.take([found])
             if stale == _STALE:
@@ -239,7 +253,7 @@ class Steps:
 
     async def _evolve(self, trip: Trip, stage: Rounds, draft: Draft) -> End:
         """Goes on from what the last round made; where it failed, its parent tries again."""
-        rounds = int(number_of(stage.number, draft))
+        rounds = count_of(stage.number, draft)
         seed = example_of(trip.unit.shown[0])
         if "question" in draft.columns:
             current = [(draft, trip.id_of(draft), draft.generation)]
@@ -260,10 +274,10 @@ class Steps:
                 for one, _, _ in current
             ]
             begun += len(starts)
-            ends = await self._asker.all(self.block(trip, stage.stages, [one]) for one in starts)
+            found = await self.block(trip, stage.stages, starts, draft.trail)
             parents, current = current, []
-            for (parent, name, generation), found in zip(parents, ends, strict=True):
-                found.drafts = [
+            for (parent, name, generation), start in zip(parents, starts, strict=True):
+                children = [
                     replace(
                         child,
                         stride=draft.stride,
@@ -272,10 +286,13 @@ class Steps:
                         generation=generation + 1,
                     )
                     for child in found.drafts
+                    if child.trail[: len(start.trail)] == start.trail
                 ]
-                grown = [(child, trip.id_of(child), generation + 1) for child in found.drafts]
+                grown = [(child, trip.id_of(child), generation + 1) for child in children]
                 current += grown or [(parent, name, generation)]
-                end.take([found])
+                end.drafts += children
+            found.drafts = []
+            end.take([found])
         trip.records += begun - 1
         return end
 

@@ -85,6 +85,7 @@ class Trip:
     """One unit on its way; `rank` is that of all its requests.
 
     `records` counts what was begun: each draft ends as a sample, as a drop, or without an answer.
+    `novel` is what a `unique` accepted, for each of the ways that are walked side by side.
     `teacher` and `judge` are the names of the models.
     """
 
@@ -95,7 +96,7 @@ class Trip:
     judge: str
     records: int = 1
     saturated: bool = False
-    novel: dict[int, Novel] = field(default_factory=dict)
+    novel: dict[tuple[int, tuple[int, ...]], Novel] = field(default_factory=dict)
 
     def begin(self) -> Draft:
         """The draft that the unit begins with: its columns, and the settings of its pipeline."""

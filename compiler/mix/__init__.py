@@ -72,7 +72,7 @@ def mix(
     second = [w for w in weighed if w.kept.branch not in PHASE_1]
     cut += over_budget("phase 1", first, settings.phase1, seed)
     cut += over_budget("phase 2", second, settings.phase2, seed)
-    synthetic = [w for w in _rest(weighed, cut) if w.kind == "synthetic"]
+    synthetic = [w for w in _rest(weighed, cut) if w.made]
     number = int(round(settings.validation * len(synthetic), 9))
     aside = [w.kept for w in balanced(synthetic, number, seed, "aside")]
     first, second = (without(_rest(phase, cut), aside) for phase in (first, second))

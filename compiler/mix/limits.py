@@ -38,7 +38,7 @@ def over_budget(name: str, samples: Sequence[Weighed], budget: int, seed: int) -
     """The samples for which a phase has no room (0: room for all), as many left of every leaf as
     nearly as can be; people's seed examples are never among them.
     """
-    others = even([w for w in samples if w.kind != "seed"], seed)
+    others = even([w for w in samples if not w.seed], seed)
     room = max(0, budget - (len(samples) - len(others))) if budget else len(others)
     return [Cut(w.kept, D513, f"{name} has its {budget} samples") for _, w in others[room:]]
 

@@ -5,10 +5,11 @@ knows no sample; what is worth comparing at all, the marks say.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from compiler.near.index import Index
 from compiler.near.marks import marks_of, rarest_first
 
 
@@ -42,7 +43,7 @@ class Near:
         self._members = members.data
         marks = marks_of(members, ends, threshold)
         self._marks, self._mark_ends = marks.marks.data, marks.ends.data
-        self._index = _Index(marks.number)
+        self._index = Index(marks.number)
         self._turns = array("i", [-1]) * len(keys)
         self._added = 0
 
@@ -98,24 +99,3 @@ class Near:
 
     def _marks_of(self, number: int) -> memoryview:
         return self._marks[self._mark_ends[number] : self._mark_ends[number + 1]]
-
-
-class _Index:
-    """Which numbers were put under a mark, in a few bytes each."""
-
-    def __init__(self, marks: int) -> None:
-        self._heads = array("i", [-1]) * marks
-        self._numbers = array("i")
-        self._before = array("i")
-
-    def put(self, mark: int, number: int) -> None:
-        self._before.append(self._heads[mark])
-        self._heads[mark] = len(self._numbers)
-        self._numbers.append(number)
-
-    def find(self, mark: int) -> Iterator[int]:
-        """What was put under `mark`, the last first."""
-        at = self._heads[mark]
-        while at >= 0:
-            yield self._numbers[at]
-            at = self._before[at]

@@ -19,13 +19,14 @@ import jinja2
 from markupsafe import Markup
 
 from compiler import __version__
-from compiler.codes import CATALOGUE, F605
+from compiler.builds import Build, DamagedError, Json
+from compiler.codes import CATALOGUE
 from compiler.diagnostics import Report
 from compiler.journal import Journal
 from compiler.page import rivals
 from compiler.page.books import Books, Yield, balance
 from compiler.page.entries import Entries, safe
-from compiler.page.read import MIX, Build, DamagedError, Json
+from compiler.page.read import MIX
 from compiler.page.variety import Lengths, Variety, look
 from compiler.teacher.extractive import NOTICE
 
@@ -55,6 +56,13 @@ _NUMBERS = {
     "gain": "gained with each sample",
 }
 
+_WORTH = {
+    "share": "share to keep",
+    "labels": "marks that it learnt from",
+    "auc": "AUC on marks that it did not see",
+    "control": "AUC of one that learnt from shuffled marks",
+}
+
 
 def write(folder: Path, journal: Journal, out: Path, report: Report) -> bool:
     """Writes the page on the build in `folder` to `out`; False where the build is damaged (F605).
@@ -68,7 +76,7 @@ def write(folder: Path, journal: Journal, out: Path, report: Report) -> bool:
             file.writelines(_page(Build(folder), journal))
         draft.replace(out)
     except DamagedError as found:
-        report.add(F605, "the file is damaged", found.span, "build it again")
+        found.tell(report)
         return False
     finally:
         draft.unlink(missing_ok=True)
@@ -105,6 +113,7 @@ def _page(build: Build, journal: Journal) -> Iterable[str]:
             ],
             scores=list(_scores(variety)),
             selection=_selection(manifest.get("selection") or {}),
+            worth=_worth(manifest.get("worth") or {}),
             rivals=rivals.compare(build),
             frame=rivals,
             entries=entries,
@@ -156,7 +165,7 @@ def _codes(build: Build, books: Books) -> Json:
 
 def _few(yields: tuple[Yield, ...]) -> list[Yield]:
     """Those of whom most was made, in their own order."""
-    most = sorted(yields, key=lambda one: (-one.made - one.human, one.name))[:LISTED]
+    most = sorted(yields, key=lambda one: (-one.made - one.human - one.given, one.name))[:LISTED]
     names = {one.name for one in most}
     return [one for one in yields if one.name in names]
 
@@ -224,6 +233,12 @@ def _selection(told: Json) -> list[list[list[Any]]]:
         lines = [[step.get(name) for name in head] for step in curve]
         tables.append([[_NUMBERS.get(name, name) for name in head], *lines])
     return tables if names else tables[1:]
+
+
+def _worth(said: Json) -> Json | None:
+    """What the manifest tells of the score of educational value; None where it tells nothing."""
+    lines = [(label, said[name]) for name, label in _WORTH.items() if name in said]
+    return {"lines": lines, "reason": said.get("reason", "")} if lines else None
 
 
 # Words and numbers

@@ -7,14 +7,16 @@ the manifest's, and a test adds them up.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 
+from compiler.builds import Build, Json
 from compiler.codes import D501, D512, P208
 from compiler.cost import price_of
 from compiler.curriculum import Prices
+from compiler.curriculum.values import mapping, section
 from compiler.journal import Journal
-from compiler.page.read import EXPAND, MIX, Build, Json, is_human
+from compiler.page.read import EXPAND, MIX, is_given, is_human, pass_of
 from compiler.plan import Load
 from compiler.teacher import Reply
 
@@ -27,10 +29,10 @@ class Yield:
     """What came of one leaf, or of several: `made` = `parsed` + what could not be read; `parsed` =
     `verified` + what a judge or a checker failed; `verified` = `kept` + what later passes dropped.
 
-    All of these count what a teacher wrote; `human` are the seed examples that were kept. `dropped`
-    counts by pass and code, and has the human ones too. `calls` counts replies that are in the
-    journal, `lost` those that are not; tokens are the teacher's own counts. `money` is at list
-    price, None where a price is not known.
+    All of these count what a teacher wrote; `human` are the seed examples that were kept, `given`
+    the samples of data sets. `dropped` counts by pass and code, and has all of them. `calls`
+    counts replies that are in the journal, `lost` those that are not; tokens are the teacher's own
+    counts. `money` is at list price, None where a price is not known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Yield:
     verified: int = 0
     kept: int = 0
     human: int = 0
+    given: int = 0
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: int = 0
     lost: int = 0
@@ -53,17 +56,13 @@ class Yield:
 
     def add(self, other: "Yield") -> None:
         """Adds what came of another leaf."""
-        for name in ("leaves", "units", "made", "parsed", "verified", "kept", "human"):
+        for name in ("leaves", "units", "made", "parsed", "verified", "kept", "human", "given"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("calls", "lost", "prompt_tokens", "completion_tokens"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dropped += other.dropped
         if other.money is not None:
             self.money = (self.money or 0.0) + other.money
-
-    def dropped_by(self, name: str) -> int:
-        """How many a pass dropped."""
-        return sum(count for (pass_, _), count in self.dropped.items() if pass_ == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def balance(build: Build, journal: Journal) -> Books:
     }
     till = _Till(build, journal)
     for drop in build.lines("drops"):
-        leaf, pass_ = _leaf(found, drop), build.pass_of(drop)
+        leaf, pass_ = _leaf(found, drop), pass_of(build, drop)
         leaf.dropped[pass_, drop["code"]] += 1
         if pass_ == EXPAND:
             leaf.made += 1
@@ -107,6 +106,9 @@ def balance(build: Build, journal: Journal) -> Books:
     of_drops = till.texts
     for sample in build.lines("samples"):
         leaf = _leaf(found, sample)
+        if is_given(sample):
+            leaf.given += 1
+            continue
         if is_human(sample):
             leaf.human += 1
             continue
@@ -121,7 +123,9 @@ def balance(build: Build, journal: Journal) -> Books:
         who = leaf.contributor
         by.setdefault(who, Yield(who, 0, contributor=who)).add(leaf)
         total.add(leaf)
-    makers = tuple(sorted(by.values(), key=lambda one: (-one.made - one.human, one.name)))
+    makers = tuple(
+        sorted(by.values(), key=lambda one: (-one.made - one.human - one.given, one.name))
+    )
     return Books(leaves, makers, total, (of_drops, till.texts - of_drops))
 
 
@@ -141,7 +145,7 @@ class _Till:
         self._journal = journal
         self._seen: set[str] = set()
         self._due: list[tuple[str, Yield]] = []
-        prices = build.run.get("prices") or {}
+        prices = mapping(build.run.get("prices"))
         teacher, judge = (_prices(prices.get(name)) for name in ("teacher", "judge"))
         self._prices = (teacher, judge)
         model = str(build.manifest["judge"])
@@ -180,5 +184,9 @@ class _Till:
             leaf.money = (leaf.money or 0.0) + price_of(load, prices).list
 
 
-def _prices(said: Json | None) -> Prices | None:
-    return Prices(**said) if said else None
+def _prices(said: object) -> Prices | None:
+    """Prices of `run.json`; None where they are not there or cannot be read."""
+    known = {field.name for field in fields(Prices)}
+    found = mapping(said)
+    is_read = found.keys() <= known and all(isinstance(one, int | float) for one in found.values())
+    return section(Prices, found) if found and is_read else None

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
+from compiler.builds import Build, Json
 from compiler.journal import Journal
-from compiler.page.read import PHASES, Build, Json, Replies
+from compiler.page.read import PHASES, Replies, pass_of
 from compiler.teacher import Reply
 
 ROOM = 150_000_000  # bytes of the build's files whose samples and drops are on the page
@@ -110,7 +111,7 @@ class Entries:
                 [
                     self._leaf(drop["leaf"]),
                     drop["code"],
-                    self._build.pass_of(drop),
+                    pass_of(self._build, drop),
                     drop["stage"],
                     drop["detail"],
                     drop["text"],

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.bestof import Point, curve, turn
-from compiler.page.read import Build
+from compiler.builds import Build
 from compiler.rivals import Group, alike, groups
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 260, 46, 16, 14, 44

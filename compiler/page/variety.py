@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from compiler.builds import Build, Json
 from compiler.diversity import diversity
 from compiler.leaf import words
-from compiler.page.read import Build, Json, is_human
+from compiler.page.read import is_human
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,6 +8,7 @@ from compiler.pipeline.folder import FILE, Folder, folders
 from compiler.pipeline.load import Pipeline, load
 from compiler.pipeline.stages import (
     Best,
+    Bound,
     Draw,
     Field,
     Generate,
@@ -22,11 +23,13 @@ from compiler.pipeline.stages import (
     Turn,
     Unique,
     Verify,
+    numbers,
 )
 
 __all__ = [
     "FILE",
     "Best",
+    "Bound",
     "Draw",
     "Field",
     "Folder",
@@ -45,4 +48,5 @@ __all__ = [
     "Verify",
     "folders",
     "load",
+    "numbers",
 ]

@@ -7,12 +7,13 @@ template reads what is there, and renders.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from compiler.codes import P202, P208, P213
+from compiler.codes import P202, P205, P208, P209, P213
 from compiler.diagnostics import Report, Span
 from compiler.draw import Pool, Text
 from compiler.lower import COLUMNS
 from compiler.pipeline.stages import (
     Best,
+    Bound,
     Draw,
     Generate,
     Keep,
@@ -24,22 +25,29 @@ from compiler.pipeline.stages import (
     Stage,
     Unique,
     Verify,
+    numbers,
 )
 from compiler.prompt import TEMPLATE_FAULTS, Template, render
 from compiler.schema import guess
 from compiler.tree import Path, Tree
+from compiler.verify.agreement import Agreement
 
 _EXAMPLE = {"context": "some text", "question": "some text", "answer": "some text"}
 _STAND_INS: Mapping[str, object] = {"examples": [_EXAMPLE], "seed": _EXAMPLE, "count": 2}
 _POOL = Pool((_EXAMPLE,), (_EXAMPLE,), ("word",), (Text("a.md", "", "some text\n"),))
 _OUR_OWN = ("question", "answer", "context")  # what a sample shows, whoever reads it
+_OF_ROUNDS = ("round", "parent")
 
 
 def check_columns(
     tree: Tree, takes: Iterable[str], settings: Settings, stages: tuple[Stage, ...], report: Report
 ) -> None:
     """Reports columns that are read and not there, and those that are written and not read."""
-    given = set.intersection(*(set(COLUMNS[kind]) for kind in takes))
+    kinds = [set(COLUMNS[kind]) for kind in takes]
+    given = set.intersection(*kinds)
+    for name in sorted(set.union(*kinds, _OUR_OWN, _OF_ROUNDS) & set(settings.defaults)):
+        message = f"the setting `{name}` has the name of a column that is filled anyway"
+        report.add(P205, message, tree.span(("settings", name)), "give it another name")
     columns = {column: _STAND_INS.get(column, "some text") for column in sorted(given)}
     walk = _Walk(tree, report, {**columns, **settings.defaults}, dict(settings.choices))
     walk.stages(stages, ("stages",))
@@ -59,6 +67,8 @@ class _Walk:
     choices: dict[str, tuple[object, ...]]
     written: dict[str, Span] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
+    generated: set[str] = field(default_factory=set)
+    in_best: bool = False
 
     def stages(self, stages: Iterable[Stage], path: Path) -> None:
         """Walks the stages of a list."""
@@ -68,19 +78,20 @@ class _Walk:
     def _stage(self, stage: Stage, path: Path) -> None:
         if stage.when:
             self._check(stage.when, self.tree.span((*path, "when")))
+        for keys, number, bound in numbers(stage):
+            self._number(number, bound, (*path, *keys))
         match stage:
             case Generate():
-                self._number(stage.most, (*path, "most"))
                 for template in (stage.prompt, *(pack for _, pack in stage.packs)):
                     self._check(template, Span(template.name))
                 for filled in stage.writes:
                     value: object = filled.choices[-1] if filled.choices else "some text"
                     self._write(filled.name, value, (*path, "writes", filled.name), stage.judge)
                     self.choices[filled.name] = filled.choices
+                    self.generated.add(filled.name)
             case Draw():
                 for drawn in stage.draws:
                     if isinstance(drawn.number, str):
-                        self._number(drawn.number, (*path, "writes", drawn.name, "number"))
                         drawn = replace(drawn, number=1)
                     value = drawn.draw(_POOL, b"")
                     self._write(drawn.name, value, (*path, "writes", drawn.name))
@@ -89,19 +100,21 @@ class _Walk:
                 if stage.because:
                     self._check(stage.because, self.tree.span((*path, "because")))
             case Verify():
-                for name in stage.checker.reads if stage.checker else ():
-                    self._need(name, path)
+                self._verify(stage, path)
                 if stage.writes:
                     self._write(stage.writes, 1, (*path, "writes"), is_score=True)
             case Best():
-                self._number(stage.of, (*path, "of"))
+                outside, self.in_best = self.in_best, True
                 self.stages(stage.stages, (*path, "stages"))
+                self.in_best = outside
                 self._check(stage.by, self.tree.span((*path, "by")))
             case Unique():
+                if self.in_best:
+                    hint = "put it before or behind `best`: the tries are walked side by side"
+                    self.report.add(P209, "`unique` inside `best`", self.tree.span(path), hint)
                 for name in (*stage.of, stage.differs, stage.within):
                     if name:
                         self._need(name, path)
-                self._number(stage.below, (*path, "below"))
             case Spread():
                 self._need(stage.column, (*path, "column"))
                 self._write(stage.writes, "some text", (*path, "writes"))
@@ -116,9 +129,17 @@ class _Walk:
                         place = self.tree.span((*path, "messages", i, "when"))
                         self._check(turn.when, place)
 
+    def _verify(self, stage: Verify, path: Path) -> None:
+        asked_again = stage.checker is not None and isinstance(stage.checker.by, Agreement)
+        for name in stage.checker.reads if stage.checker else ():
+            if asked_again and name not in self.generated:
+                message = f"no `generate` before this writes the column `{name}`"
+                place = self.tree.span((*path, "agreement", "column"))
+                self.report.add(P202, message, place, guess(name, sorted(self.generated)))
+                continue
+            self._need(name, path)
+
     def _rounds(self, stage: Rounds, path: Path) -> None:
-        for name in ("number", "calls", "each"):
-            self._number(getattr(stage, name), (*path, name))
         outer = dict(self.columns)
         self.columns["round"] = 1
         if stage.over == "rows":
@@ -146,9 +167,22 @@ class _Walk:
         if not is_score:
             self.written.setdefault(name, self.tree.span(path))
 
-    def _number(self, number: Number, path: Path) -> None:
-        if isinstance(number, str):
-            self._need(number, path)
+    def _number(self, number: Number, bound: Bound, path: Path) -> None:
+        """A column that stands for a number has to hold one, whatever choice is taken."""
+        if not isinstance(number, str):
+            return
+        self._need(number, path)
+        if number not in self.columns:
+            return
+        for value in (self.columns[number], *self.choices.get(number, ())):
+            if not bound.holds(value):
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
+                shown = f"is {value}" if is_number else "holds no number"
+                message = f"`{path[-1]}` must be {bound.value}, and `{number}` {shown}"
+                hint = "name a setting, or a column, that holds such a number"
+                code = P205 if is_number else P208
+                self.report.add(code, message, self.tree.span(path), hint)
+                return
 
     def _need(self, name: str, path: Path) -> None:
         self.read.add(name)

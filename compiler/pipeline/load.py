@@ -87,16 +87,25 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
     A child's templates and settings come before those of its parent; it has its own stages or the
     parent's.
     """
-    before = report.errors
+    inner = Report(texts=report.texts)
+    made = _load(folder, inner)
+    for found in inner.diagnostics:
+        if found.span and not found.span.path.startswith(f"{folder.shown}/"):  # a parent's file
+            found = replace(found, message=f"{found.message}, in `{folder.name}`")
+        report.take([found])
+    return made
+
+
+def _load(folder: Folder, report: Report) -> Pipeline | None:
     tree = _parsed(folder, report)
     if tree is None:
         return None
     assert isinstance(tree.value, Mapping)
     value: Mapping[str, object] = tree.value
-    others, folder = folder, replace(folder, others={})
+    child, folder = folder, replace(folder, others={})
     stages_of, whole = tree, folder
     if "extends" in value:
-        parent = _parent(tree, str(value["extends"]), others, report)
+        parent = _parent(tree, str(value["extends"]), child, report)
         if parent is None:
             return None
         (above, above_tree) = parent
@@ -106,17 +115,19 @@ def load(folder: Folder, report: Report) -> Pipeline | None:
             stages_of = above_tree
         value = {**above_tree.value, **value, "settings": settings}
         files = {**above.files, **folder.files}
-        whole = replace(folder, files=files)
+        inherited = dict.fromkeys(set(above.files) - set(folder.files), above.shown)
+        whole = replace(folder, files=files, inherited=inherited)
         folder = replace(folder, others={above.name: above})
     stages = Reader(stages_of, whole, report).stages(value["stages"], ("stages",))
-    _check_places(stages_of, stages, report)
-    if report.errors > before:
+    if not report.errors:  # else some are left out
+        _check_places(stages_of, stages, report)
+    if report.errors:
         return None
     settings_ = _settings(_mapping(value, "settings"))
     takes = value["takes"]
     kinds = tuple(map(str, takes)) if isinstance(takes, list) else (str(takes),)
     check_columns(stages_of, kinds, settings_, stages, report)
-    if report.errors > before:
+    if report.errors:
         return None
     asks = value["asks"]
     return Pipeline(
@@ -148,9 +159,12 @@ def _parsed(folder: Folder, report: Report) -> Tree | None:
 
 def _parent(tree: Tree, name: str, folder: Folder, report: Report) -> tuple[Folder, Tree] | None:
     """The folder that is extended, and its tree."""
-    others = folder.others
+    others = {known: other for known, other in folder.others.items() if other != folder}
     place = tree.span(("extends",))
-    if name not in others or name == folder.name:
+    if name not in others and name == folder.name:
+        report.add(P214, f"`{name}` extends itself", place, "name another pipeline")
+        return None
+    if name not in others:
         report.add(
             P214, f"there is no pipeline `{name}` to extend", place, guess(name, sorted(others))
         )

@@ -4,7 +4,8 @@ A file of its own because each verb is read its own way, and every mistake has a
 or in a template's line.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jinja2
@@ -26,6 +27,7 @@ from compiler.codes import (
 )
 from compiler.diagnostics import Report, Span
 from compiler.draw import BrokenDraw, draws
+from compiler.language import NAMES
 from compiler.pipeline.folder import Folder
 from compiler.pipeline.stages import (
     Best,
@@ -42,7 +44,14 @@ from compiler.pipeline.stages import (
     Unique,
     Verify,
 )
-from compiler.prompt import Template, compile_condition, compile_template
+from compiler.prompt import (
+    Template,
+    compile_condition,
+    compile_expression,
+    compile_prompt,
+    compile_template,
+)
+from compiler.schema import nearest
 from compiler.tree import Path, Tree
 from compiler.verify import KINDS, BrokenChecker, checker
 
@@ -56,10 +65,12 @@ class Reader:
         self._tree = tree
         self._folder = folder
         self._report = report
+        self._prompts: frozenset[str] = frozenset()
 
     def stages(self, items: object, path: Path) -> tuple[Stage, ...]:
         """The stages of a list; those with a mistake are left out, and it is reported."""
         assert isinstance(items, list)
+        self._prompts |= frozenset(_prompts(items))
         made = (self._stage(item, (*path, i)) for i, item in enumerate(items))
         return tuple(stage for stage in made if stage is not None)
 
@@ -112,7 +123,7 @@ class Reader:
         return Keep(condition, code, because, when=when) if condition else None
 
     def _best(self, item: _Item, path: Path, when: Template | None) -> Best | None:
-        by = self._compiled(f"{{{{ {item['by']} }}}}", "by", (*path, "by"))
+        by = self._expression(item["by"], (*path, "by"))
         inside = self.stages(item["stages"], (*path, "stages"))
         return Best(item["of"], by, inside, bool(item.get("pair")), when=when) if by else None
 
@@ -122,11 +133,11 @@ class Reader:
         return Unique(
             tuple(of) if isinstance(of, list) else (of,),
             by,
-            item.get("below", {"exact": 1.0, "near": 0.85, "rouge-l": 0.7}[by]),
+            item.get("below", {"near": 0.85, "rouge-l": 0.7}.get(by, 1.0)),
             tuple(item.get("against", ("leaf", "siblings", "held-out"))),
             str(item.get("differs", "")),
             str(item.get("within", "")),
-            self._code(item, path, D503 if by == "exact" else D516),
+            self._code(item, path, D503 if by in ("exact", "text") else D516),
             when=when,
         )
 
@@ -171,13 +182,10 @@ class Reader:
         prompt = self._template(str(item["prompt"]), path, writes)
         if prompt is None:
             return None
-        stem = str(item["prompt"]).removesuffix(".j2")
         packs = []
-        for name in sorted(self._folder.files):
-            code = name.removeprefix(f"{stem}.").removesuffix(".j2")
-            if name == f"{stem}.{code}.j2" and code.isalpha() and 2 <= len(code) <= 3:
-                pack = self._template(name, path, writes)
-                packs += [(code, pack)] if pack else []
+        for code, name in self._packs(str(item["prompt"]).removesuffix(".j2")):
+            pack = self._template(name, path, writes)
+            packs += [(code, pack)] if pack else []
         fields = tuple(
             Field(str(name), tuple(kind) if isinstance(kind, list) else ())
             for name, kind in writes.items()
@@ -204,6 +212,23 @@ class Reader:
             when=when,
         )
 
+    def _packs(self, stem: str) -> list[tuple[str, str]]:
+        """The codes and names of the templates beside `STEM.j2` for other languages."""
+        found = []
+        for name in sorted(set(self._folder.files) - self._prompts):
+            code = name.removeprefix(f"{stem}.").removesuffix(".j2")
+            if name != f"{stem}.{code}.j2" or "." in code:
+                continue
+            if _CODE.fullmatch(code):
+                found.append((code, name))
+            if code not in NAMES and not (_CODE.fullmatch(code) and len(code) == 2):
+                known = {**{word.casefold(): one for one, word in NAMES.items()}, **_SAME}
+                near = known.get(nearest(code.casefold(), list(known)), "")
+                hint = f"did you mean `{stem}.{near}.j2`?" if near else "use a code such as `de`"
+                message = f"`{name}` is for no language that is known"
+                self._report.add(P205, message, Span(self._folder.place(name)), hint, soft=True)
+        return found
+
     def _template(self, name: str, path: Path, writes: Mapping[str, object]) -> Template | None:
         """A template file of the folder, compiled."""
         if name not in self._folder.files:
@@ -214,7 +239,7 @@ class Reader:
                 "name a template file that lies beside `pipeline.yaml`",
             )
             return None
-        shown = f"{self._folder.shown}/{name}"
+        shown = self._folder.place(name)
         try:
             text = self._folder.files[name].decode("utf-8")
         except UnicodeDecodeError as wrong:
@@ -224,7 +249,7 @@ class Reader:
             return None
         self._report.texts[shown] = text
         try:
-            return compile_template(shown, text, map(str, writes))
+            return compile_prompt(shown, text, map(str, writes))
         except jinja2.TemplateSyntaxError as wrong:
             hint = f"mend line {wrong.lineno} of the template"
             self._report.add(P203, str(wrong.message), _line(shown, text, wrong.lineno), hint)
@@ -237,6 +262,14 @@ class Reader:
             return compile_condition(str(item[key]))
         except jinja2.TemplateSyntaxError as wrong:
             place = self._tree.span((*path, key))
+            self._report.add(P203, str(wrong.message), place, "mend the expression")
+            return None
+
+    def _expression(self, text: str, path: Path) -> Template | None:
+        try:
+            return compile_expression(str(path[-1]), text)
+        except jinja2.TemplateSyntaxError as wrong:
+            place = self._tree.span(path)
             self._report.add(P203, str(wrong.message), place, "mend the expression")
             return None
 
@@ -268,6 +301,15 @@ class Reader:
 
 
 _ROLES = ("system", "user", "assistant")
+_CODE = re.compile("[a-z]{2,3}")
+_SAME = {code: code for code in NAMES}
+
+
+def _prompts(items: Iterable[_Item]) -> Iterator[str]:
+    """The templates that the stages name, those inside of others too."""
+    for item in items:
+        yield str(item.get("prompt", ""))
+        yield from _prompts(item.get("stages", ()))
 
 
 def _line(path: str, text: str, number: int) -> Span:

@@ -4,6 +4,7 @@ A file of its own because teachers, plans and walks share these words, and none 
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from compiler.codes import D501, D503, D515, Code
 from compiler.draw import Drawn
@@ -41,6 +42,23 @@ class Sampling:
 
 Number = int | float | str
 """A number, or the name of the column that holds it."""
+
+
+class Bound(Enum):
+    """What a number may be, in words."""
+
+    COUNT = "a whole number from 1 to 1000"
+    DRAWN = "a whole number from 0 to 1000"
+    SHARE = "a number above 0 and at most 1"
+
+    def holds(self, value: object, most: float = 1000) -> bool:
+        """Whether a value is such a number; true and false are none."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self is Bound.SHARE:
+            return 0 < value <= 1
+        least = 1 if self is Bound.COUNT else 0
+        return least <= value <= most and (isinstance(value, int) or value.is_integer())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +134,10 @@ class Unique(_Stage):
     """Waits for all drafts of the unit, and drops those that repeat another, a seed or what is held
     out.
 
-    `by` is `exact`, `near` (Jaccard of word pairs) or `rouge-l`; from a similarity of `below` two
-    are the same. With `differs`, drafts that are the same but for that column contradict each
-    other: all that share the column `within` go.
+    `by` is `exact` (the same words), `text` (the same characters but for white space), `near`
+    (Jaccard of word pairs) or `rouge-l`; from a similarity of `below` two are the same. With
+    `differs`, drafts that are the same but for that column contradict each other: all that share
+    the column `within` go.
     """
 
     of: tuple[str, ...]
@@ -174,6 +193,27 @@ class Say(_Stage):
 
 
 Stage = Draw | Generate | Verify | Keep | Best | Unique | Spread | Rounds | Say
+
+
+def numbers(stage: Stage) -> list[tuple[tuple[str, ...], Number, Bound]]:
+    """The numbers of a stage that may name a column, each with its keys and what it may be."""
+    match stage:
+        case Draw():
+            return [
+                (("writes", drawn.name, "number"), drawn.number, Bound.DRAWN)
+                for drawn in stage.draws
+                if drawn.number is not None
+            ]
+        case Generate():
+            return [(("most",), stage.most, Bound.COUNT)]
+        case Best():
+            return [(("of",), stage.of, Bound.COUNT)]
+        case Unique():
+            return [(("below",), stage.below, Bound.SHARE)]
+        case Rounds():
+            said = {"number": stage.number, "calls": stage.calls, "each": stage.each}
+            return [((key,), value, Bound.COUNT) for key, value in said.items()]
+    return []
 
 
 @dataclass(frozen=True, slots=True)

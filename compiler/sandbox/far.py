@@ -2,8 +2,8 @@
 
 A file of its own because it is the judge's side of the wall. Plain values are compared here, by
 Python's own rules. An object of the code's own is a number behind which the code stands, and it is
-never asked whether it equals, or stands in some relation to, a value that the test holds: an object
-that says yes to everything would pass.
+never asked whether it equals, or is less or more than, a value that the test holds: an object that
+says yes to everything would pass.
 """
 
 import builtins
@@ -15,6 +15,7 @@ from typing import Any
 from compiler.sandbox.wire import decode, encode, receive, send
 
 _WORDS = 80
+_ORDER = ("lt", "le", "gt", "ge")
 
 
 class Stopped(BaseException):
@@ -159,8 +160,8 @@ class Far:
     """An object that lives with the code.
 
     `_made` is whether the test made it itself, from a class with a name such as `Vector`: only then
-    do its own operators count against a plain value, as in `Vector(1, 2) * 3`. What is called like
-    a function has to answer like one.
+    do its own operators, comparisons apart, take a plain value, as in `Vector(1, 2) * 3` and `3 in
+    Bag([3])`. What is called like a function has to answer like one.
     """
 
     def __init__(self, link: Link, place: int, base: str = "") -> None:
@@ -191,7 +192,7 @@ class Far:
         try:
             return bool(self._plain() == other)
         except TypeError:
-            return bool(self._made and self._do("eq", other))
+            return False
 
     def __hash__(self) -> int:
         return hash(self._place)
@@ -234,10 +235,16 @@ class Far:
         return result
 
     def _with(self, name: str, other: object, turned: bool) -> Any:  # noqa: ANN401
-        """An operator with two sides, of which this is one."""
-        if isinstance(other, Far) or self._made:
+        """An operator with two sides, of which this is one. Raises AssertionError where it would
+        be the object's own word that counts.
+        """
+        if isinstance(other, Far) or (self._made and name not in _ORDER):
             return self._do(name, other, turned=turned)
-        plain = self._plain()
+        try:
+            plain = self._plain()
+        except TypeError as none:
+            self._do(name, other, turned=turned)  # to raise can be right
+            raise AssertionError(str(none)) from None
         sides = (other, plain) if turned else (plain, other)
         return getattr(operator, name)(*sides)
 
@@ -259,7 +266,9 @@ for _name in "len repr str bool int float round reversed neg abs index".split():
     setattr(Far, f"__{_name}__", _one(_name))
 for _name in "getitem setitem delitem".split():
     setattr(Far, f"__{_name}__", _one(_name))
-for _name in "lt le gt ge add sub mul truediv floordiv mod pow matmul and_ or_".split():
+for _name in _ORDER:
+    setattr(Far, f"__{_name}__", _two(_name))
+for _name in "add sub mul truediv floordiv mod pow matmul and_ or_".split():
     setattr(Far, f"__{_name.strip('_')}__", _two(_name))
 for _name in "add sub mul truediv floordiv mod pow matmul and_ or_".split():
     setattr(Far, f"__r{_name.strip('_')}__", _two(_name, turned=True))

@@ -12,7 +12,7 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS, _SECCOMP = 1, 4, 38, 22
@@ -21,7 +21,7 @@ _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # by Landlock version: how many rights over files it knows
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _AND, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x45, 0x06
-_EPERM, _ENOTTY, _ENOSYS = 1, 25, 38
+_EPERM, _EINVAL, _ENOTTY, _ENOSYS = 1, 22, 25, 38
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
@@ -30,7 +30,7 @@ MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _Calls = dict[str, tuple[int, int]]
 ALLOWED: _Calls = {
     **{"read": (0, 63), "readv": (19, 65), "pread64": (17, 67), "lseek": (8, 62)},
-    **{"write": (1, 64), "writev": (20, 66), "close": (3, 57), "fcntl": (72, 25)},
+    **{"write": (1, 64), "writev": (20, 66), "close": (3, 57)},
     **{"stat": (4, -1), "fstat": (5, 80), "lstat": (6, -1), "newfstatat": (262, 79)},
     **{"statx": (332, 291), "access": (21, -1), "faccessat": (269, 48)},
     **{"faccessat2": (439, 439), "getdents64": (217, 61), "getcwd": (79, 17)},
@@ -41,7 +41,7 @@ ALLOWED: _Calls = {
     **{"epoll_pwait": (281, 22), "epoll_pwait2": (441, 441)},
     **{"sendto": (44, 206), "recvfrom": (45, 207)},  # on what `socketpair` gave
     **{"mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214)},
-    **{"mremap": (25, 216), "madvise": (28, 233), "futex": (202, 98), "rseq": (334, 293)},
+    **{"mremap": (25, 216), "rseq": (334, 293)},
     **{"set_robust_list": (273, 99), "sched_yield": (24, 124), "gettid": (186, 178)},
     **{"sched_getaffinity": (204, 123), "rt_sigaction": (13, 134)},
     **{"rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132)},
@@ -71,9 +71,18 @@ FORBIDDEN: _Calls = {
 CHOSEN: _Calls = {
     **{"open": (2, -1), "openat": (257, 56), "clone": (56, 220), "clone3": (435, 435)},
     **{"prlimit64": (302, 261), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29)},
+    **{"fcntl": (72, 25), "madvise": (28, 233), "futex": (202, 98)},
 }
+# Of a call with many uses those are listed that Python and the C library need; among the others are
+# signals to any process (F_SETOWN), faulty memory for all (MADV_HWPOISON), others' priority (PI).
 _NOT_BLOCKING, _CLOSE_ON_EXEC = 0x5421, 0x5451
+_SET_FLAGS, _SIGNALS = 4, 0x2000  # F_SETFL, O_ASYNC
+_FCNTL = (0, 1, 2, 3, _SET_FLAGS, 1030)  # copies of an end, and its flags
+_MADVISE = (0, 1, 2, 3, 4, 8, 14, 15, 102, 103)  # reading ahead, giving back, huge pages, guards
+_FUTEX = (0, 1, 3, 4, 5, 9, 10)  # waiting, waking and moving what waits
+_FUTEX_COMMAND = 0x7F
 _THREAD = 0x00010000
+_NOT_THREAD = 0xFFFFFFFF & ~0x007D0F00  # what the C libraries never say of a thread
 _UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF
 
 
@@ -192,11 +201,15 @@ def _program() -> Iterable[bytes]:
     def chosen(name: str, *then: bytes) -> Iterable[bytes]:
         yield from when(CHOSEN[name][column], *then)
 
-    def equal(value: int, no: bytes) -> tuple[bytes, bytes]:
-        return step(_EQUAL, value, 1, 0), no
+    def among(values: Sequence[int], no: bytes) -> tuple[bytes, ...]:
+        return *(step(_EQUAL, v, len(values) - at) for at, v in enumerate(values)), no
+
+    def equal(value: int, no: bytes) -> tuple[bytes, ...]:
+        return among((value,), no)
 
     allow, kill, refuse = (step(_RETURN, v) for v in (_ALLOW, _KILL, _ERRNO | _EPERM))
-    no_terminal, unknown = (step(_RETURN, _ERRNO | v) for v in (_ENOTTY, _ENOSYS))
+    errors = (_ENOTTY, _ENOSYS, _EINVAL)
+    no_terminal, unknown, invalid = (step(_RETURN, _ERRNO | v) for v in errors)
     yield from (step(_LOAD, 4), *equal(architecture, kill), step(_LOAD, 0))
     for numbers in ALLOWED.values():
         yield from when(numbers[column], allow)
@@ -205,14 +218,21 @@ def _program() -> Iterable[bytes]:
     reading = (step(_ANY_BIT, _WRITING, 0, 1), kill, allow)
     yield from chosen("open", argument(1), *reading)
     yield from chosen("openat", argument(2), *reading)
-    yield from chosen("clone", argument(0), step(_ANY_BIT, _THREAD, 0, 1), allow, kill)
+    thread = (step(_ANY_BIT, _NOT_THREAD, 0, 1), kill, step(_ANY_BIT, _THREAD, 0, 1), allow, kill)
+    yield from chosen("clone", argument(0), *thread)
     yield from chosen("clone3", unknown)  # its flags cannot be seen; the C library then uses clone
     asks_only = (argument(2), *equal(0, refuse), argument(2, True), *equal(0, refuse))
-    yield from chosen("prlimit64", *asks_only, allow)
+    yield from chosen("prlimit64", argument(0), *equal(0, refuse), *asks_only, allow)
     # the C library itself looks for a name service on a local socket: that fails, others are an end
     yield from chosen("socket", argument(0), *equal(_UNIX, kill), refuse)
     kind = (argument(1), step(_AND, _SOCKET_KIND), *equal(_STREAM, kill))
     yield from chosen("socketpair", argument(0), *equal(_UNIX, kill), *kind, allow)
-    settings = (step(_EQUAL, _NOT_BLOCKING, 2, 0), *equal(_CLOSE_ON_EXEC, no_terminal))
+    settings = among((_NOT_BLOCKING, _CLOSE_ON_EXEC), no_terminal)
     yield from chosen("ioctl", argument(1), *settings, allow)
+    flags = (argument(2), step(_ANY_BIT, _SIGNALS, 0, 1), refuse, allow)
+    said = (*among(_FCNTL, refuse), step(_EQUAL, _SET_FLAGS, 1, 0), allow, *flags)
+    yield from chosen("fcntl", argument(1), *said)
+    yield from chosen("madvise", argument(2), *among(_MADVISE, invalid), allow)
+    command = step(_AND, _FUTEX_COMMAND)
+    yield from chosen("futex", argument(1), command, *among(_FUTEX, unknown), allow)
     yield refuse

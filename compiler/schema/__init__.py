@@ -74,10 +74,15 @@ def fits(value: object, name: str) -> bool:
 
 
 def validate(tree: Tree, name: str, voice: Voice, report: Report) -> bool:
-    """Reports every way in which `tree` breaks the schema; True where there is none."""
-    if fits(tree.value, name):
-        return True
-    wrong = _violations(tree.value, name)
+    """Reports every way in which `tree` breaks the schema, and every number that is not finite;
+    True where there is none.
+    """
+    wrong = [] if fits(tree.value, name) else _violations(tree.value, name)
+    if voice is not LEAF:  # a leaf has no such numbers, and there are many leaves
+        from compiler.schema.violations import endless
+
+        told = {one.path: one for one in endless(tree.value)}
+        wrong = [*(one for one in wrong if one.path not in told), *told.values()]
     slips = _slips(wrong)
     for one in wrong:
         if one.rule == "required":
@@ -168,12 +173,25 @@ def _say_value(one: "Violation", tree: Tree, voice: Voice, report: Report) -> No
         code = CATALOGUE[one.rules["x-code"]]
     at_key = one.value is None or isinstance(one.value, list | dict)
     place = tree.key_span(one.path) if at_key else tree.span(one.path)
-    hint = one.rules.get("x-hint") or _hint(one)
-    report.add(code, _message(one, _where(one.path)), place, hint)
+    word = _typed(one, tree)
+    hint = one.rules.get("x-hint") or _hint(one, word)
+    report.add(code, _message(one, _where(one.path), word), place, hint)
 
 
-def _message(one: "Violation", where: str) -> str:
+def _typed(one: "Violation", tree: Tree) -> str:
+    """A value as people typed it: what YAML reads as `True` may be a `yes`."""
+    if one.value is None or isinstance(one.value, str | list | dict):
+        return brief(one.value)
+    at, _ = tree.marks.find(tree.value, one.path)
+    return brief(tree.text[slice(*tree.marks.place(at))])
+
+
+def _message(one: "Violation", where: str, word: str) -> str:
     match one.rule:
+        case "finite":
+            return f"{where} is `{word}`, not a finite number"
+        case "not":
+            return f"{where} has no place here"
         case "type":
             return f"{where} is {_type_of(one.value)}, not {_type_name(one.wanted)}"
         case "minLength":
@@ -183,25 +201,27 @@ def _message(one: "Violation", where: str) -> str:
         case "maxItems":
             return f"{where} has {len(one.value)} items, more than {one.wanted}"
         case "enum":
-            return f"{where} is `{brief(one.value)}`, not one of {_list(one.wanted)}"
+            return f"{where} is `{word}`, not one of {_list(one.wanted)}"
         case "const":
-            return f"{where} is `{brief(one.value)}`, not `{one.wanted}`"
+            return f"{where} is `{word}`, not `{one.wanted}`"
         case "minimum":
-            return f"{where} is {brief(one.value)}, below {one.wanted}"
+            return f"{where} is {word}, below {one.wanted}"
         case "exclusiveMinimum":
-            return f"{where} is {brief(one.value)}, not above {one.wanted}"
+            return f"{where} is {word}, not above {one.wanted}"
         case "maximum":
-            return f"{where} is {brief(one.value)}, above {one.wanted}"
+            return f"{where} is {word}, above {one.wanted}"
         case "exclusiveMaximum":
-            return f"{where} is {brief(one.value)}, not below {one.wanted}"
+            return f"{where} is {word}, not below {one.wanted}"
         case "pattern":
-            return f"{where} is `{brief(one.value)}`, which does not match `{one.wanted}`"
+            return f"{where} is `{word}`, which does not match `{one.wanted}`"
         case _:
             return f"{where}: {brief(one.said)}"
 
 
-def _hint(one: "Violation") -> str:
+def _hint(one: "Violation", word: str) -> str:
     match one.rule:
+        case "finite":
+            return "write a number that is finite"
         case "type" if one.value is None:
             return "write it, or remove the key"
         case "type":
@@ -213,7 +233,7 @@ def _hint(one: "Violation") -> str:
         case "maxItems":
             return f"leave {one.wanted} of them"
         case "enum":
-            return guess(one.value, [str(word) for word in one.wanted])
+            return guess(word, [str(known) for known in one.wanted])
         case "const":
             return f"write `{one.wanted}`"
         case "minimum":
@@ -262,7 +282,8 @@ def _where(path: Path) -> str:
     for i, part in enumerate(path):
         if isinstance(part, int):
             before = path[i - 1] if i else ""
-            words[-1:] = [f"{_NAMES.get(str(before), f'item of `{before}`')} {part + 1}"]
+            name = _NAMES.get(str(before))
+            words[len(words) - bool(name) :] = [f"{name or 'item'} {part + 1}"]
         else:
             words.append(f"`{brief(part)}`")
     return " of ".join(reversed(words)) if words else "the file"

@@ -8,6 +8,7 @@ hold, but takes long to import and to run; the fast one is asked first, and tell
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
+from math import isfinite
 from operator import getitem
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,20 @@ def _leaves(errors: "Iterator[ValidationError]") -> "Iterator[ValidationError]":
                 yield from _leaves(iter(best))
                 continue
         yield error
+
+
+def endless(value: object) -> Iterator[Violation]:
+    """Every number that is infinite or none at all (`.inf`, `.nan`), which no schema can tell; the
+    rule is `finite`.
+    """
+    waiting: list[tuple[tuple[Any, ...], object]] = [((), value)]
+    while waiting:
+        path, part = waiting.pop()
+        if isinstance(part, dict | list):
+            inner = part.items() if isinstance(part, dict) else enumerate(part)
+            waiting += [((*path, key), one) for key, one in inner]
+        elif isinstance(part, float) and not isfinite(part):
+            yield Violation(path, "finite", True, part, {})
 
 
 def repeats(items: object) -> Iterator[tuple[int, int]]:

@@ -25,7 +25,8 @@ _AT_ONCE = 2000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """The samples to select from, and people's, which are taken already (`human`).
+    """The samples to select from, and those that were given, by people or by a data set, which are
+    taken already (`human`).
 
     `vectors` are unit rows, `utility` is in [0, 1] (1 for people's). Places in all of these are
     those of the samples that were given.
@@ -57,7 +58,7 @@ def pool_of(samples: Iterable[Sample], wanted: Sequence[str], values: Mapping[st
     for some in _parts(iter(samples)):
         ids += [sample.id for sample in some]
         leaves += [sample.leaf for sample in some]
-        human += [sample.origin.kind != "synthetic" for sample in some]
+        human += [not sample.origin.made for sample in some]
         marks += [judged(sample) for sample in some]
         if "informativeness" in wanted:
             said += [terms(_spoken(sample)) for sample in some]

@@ -4,7 +4,7 @@ named reason.
 A pass of its own because what a teacher wrote is not yet a curriculum. First come the rules that
 look at one sample alone (`rules.RULES`), then the comparisons with what was kept. Order matters
 (the first of two duplicates stays), so samples are judged in the canonical order of their leaves
-and units. A human's seed has to be long enough and no copy of another; nothing else drops it, and
+and units. A human's seed has to say something and be no copy of another; nothing else drops it, and
 what the seeds of a leaf do is not held against its samples.
 """
 

@@ -67,4 +67,4 @@ class Comparison(Protocol):
 
 def is_human(sample: Sample) -> bool:
     """Whether it is a person's seed example."""
-    return sample.origin.kind == "seed"
+    return sample.origin.of_seed

@@ -43,6 +43,7 @@ class Repeats:
         self._first = self._start + len(self._lines)
         self._names: list[str] = [""] * len(self._near)
         self._codes: list[Code | None] = [None] * len(self._near)
+        self._ids: dict[str, Code] = {}
         self._held: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
         self._knows = False
         for number, sample in enumerate(held_out):
@@ -66,10 +67,12 @@ class Repeats:
         if not human and not self._knows:
             self._add_known()
         number += self._first
-        if (same := self._near.same(number)) is not None:
-            code = self._codes[same]
+        same = self._near.same(number)
+        code = self._ids.get(sample.id) if same is None else self._codes[same]
+        if code:  # the same messages may be told apart into question and context elsewhere
             repeated = code is D504 or (code is D505 and human)
-            return Verdict(sample, D503 if repeated else code, "the same words", self._name(same))
+            name = sample.id if same is None else self._name(same)
+            return Verdict(sample, D503 if repeated else code, "the same words", name)
         if human:
             return None
         if held := self._holds(sample):
@@ -87,6 +90,7 @@ class Repeats:
     def _add(self, number: int, sample: Sample, code: Code) -> None:
         """Keeps a question; `code` is that of what repeats it."""
         self._names[number], self._codes[number] = sample.id, code
+        self._ids[sample.id] = code
         self._near.add(number)
 
     def _add_known(self) -> None:

@@ -11,20 +11,24 @@ from compiler.leaf import words
 from compiler.sift.factoid import factoid
 from compiler.sift.foreign import foreign_language
 from compiler.sift.grounding import ungrounded
-from compiler.sift.look import Found, Look, Rule
+from compiler.sift.look import Found, Look, Rule, is_human
 from compiler.sift.personal import personal_content
 from compiler.sift.refusal import refusal
 from compiler.sift.safety import unsafe_content
 
 
 def short(sample: Sample, look: Look) -> Iterator[Found]:
-    """D502."""
+    """D502; of a person's seed only where a part is empty, for `!=` may be all there is to say."""
     for part, least in (
         ("question", look.settings.min_question_words),
         ("answer", look.settings.min_answer_words),
     ):
-        number = len(words(getattr(sample, part)))
-        if number < least:
+        text = getattr(sample, part)
+        number = len(words(text))
+        if is_human(sample):
+            if not text.strip():
+                yield Found(D502, f"the {part} is empty")
+        elif number < least:
             yield Found(D502, f"the {part} has {number} of at least {least} words")
 
 
@@ -36,4 +40,4 @@ RULES: tuple[Rule, ...] = (
     factoid,
     ungrounded,
 )
-"""What only a synthetic sample has to keep, beside `short`, which every sample has to."""
+"""What only a synthetic sample has to keep, beside `short`, which looks at every sample."""

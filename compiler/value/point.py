@@ -22,7 +22,8 @@ LEAST_DEV = 5
 @dataclass(frozen=True, slots=True)
 class Point:
     """A sample as it is valued: the text of all its messages, and whom it is from. `document` is ""
-    where it has none.
+    where it has none; `human` is a person's example, `made` a synthetic sample, and what is neither
+    is of a data set.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Point:
     contributor: str
     document: str
     human: bool
+    made: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def point_of(sample: Sample) -> Point:
         sample.branch,
         origin.contributor,
         origin.document,
-        origin.kind == "seed",
+        origin.of_seed,
+        origin.made,
     )
 
 
@@ -72,6 +75,7 @@ def point_from(line: Mapping[str, Any]) -> Point:
         str(origin["contributor"]),
         str(origin["document"]),
         origin["kind"] == "seed",
+        origin["kind"] == "synthetic",
     )
 
 

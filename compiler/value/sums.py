@@ -36,10 +36,11 @@ def lowest(
 ) -> tuple[str, ...]:
     """The ids of the `share` of the synthetic samples with the lowest values, the lowest first.
 
-    What a person wrote is never among them, nor a value that is not below the median, so that
-    equal values condemn nobody. Every leaf has `spare` samples left, where it has so many.
+    What a person wrote or a data set has is never among them, nor a value that is not below the
+    median, so that equal values condemn nobody. Every leaf has `spare` samples left, where it has
+    so many.
     """
-    made = [p for p in points if not p.human and p.id in values]
+    made = [p for p in points if p.made and p.id in values]
     if not made:
         return ()
     middle = median(values[point.id] for point in made)

@@ -45,9 +45,9 @@ class Worth:
     answers: str = ""
 
     def detail(self, sample: Sample) -> str:
-        """Why a sample is dropped, with D529; "" where it stays. A human's always stays."""
+        """Why a sample is dropped, with D529; "" where it stays, as what people wrote does."""
         score = self.scores.get(sample.id, math.inf)
-        if sample.origin.kind == "seed" or self.reason or score >= self.threshold:
+        if sample.origin.of_people or self.reason or score >= self.threshold:
             return ""
         return f"worth {score:.2f}, and the best {self.share:.0%} begin at {self.threshold:.2f}"
 
@@ -111,7 +111,7 @@ def _scored(
     scores = {one.id: float(score) for one, score in zip(labelled, own, strict=True)}
     unread = iter(samples)
     while some := list(islice(unread, _AT_ONCE)):
-        if rest := [one for one in some if one.origin.kind != "seed" and one.id not in scores]:
+        if rest := [one for one in some if not one.origin.of_people and one.id not in scores]:
             said = forest.predict(texts.rows(rest))
             scores |= {one.id: float(score) for one, score in zip(rest, said, strict=True)}
     kept = max(1, math.ceil(round(worth.share * len(scores), 9)))
@@ -131,7 +131,7 @@ def _labelled(samples: Iterable[Sample]) -> tuple[list[Sample], list[float]]:
     labels: list[float] = []
     for sample in samples:
         label = _label(sample.scores.get(LABEL))
-        if label is not None and sample.origin.kind != "seed" and sample.id not in known:
+        if label is not None and not sample.origin.of_people and sample.id not in known:
             known[sample.id] = sample
             labels.append(label)
     return list(known.values()), labels

@@ -8,7 +8,11 @@ import yaml
 
 from tests.test_compile import trivium
 
-REVISIONS = ["main", *(f"origin/pr/{n}" for n in (1293, 1320, 1377, 1383, 1410))]
+MORE = [f"origin/pr/{number}" for number in (1293, 1320, 1377, 1383)]
+REVISIONS = [
+    *("main", "origin/pr/1410"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in MORE),
+]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

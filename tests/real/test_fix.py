@@ -22,6 +22,7 @@ def errors(file):
     return report.errors, {d.code.id for d in report.diagnostics}
 
 
+@pytest.mark.slow
 def test_every_file_of_the_pull_requests(files):
     changed = clean = read = 0
     for file, is_readable in files:
