@@ -51,6 +51,7 @@ def judged(*cases, limits=LIMITS):
 # code, tests, what the reason says
 BAD = {
     "much time": (BUSY, CALLED, "1 s of processor time"),
+    "an endless loop": ("while True: pass", CALLED, "1 s of processor time"),
     "much memory": (LARGE, CALLED, "MemoryError"),
     "a fork bomb": ("import os\nwhile True: os.fork()", CALLED, "the code started a process"),
     "a fork through C": (catching("ctypes.CDLL(None).fork()"), CALLED, "sandbox forbids"),

@@ -208,11 +208,11 @@ def test_phase_1_tells_its_steps_and_the_books_close_over_what_is_cut(taxonomy):
     assert len(samples("b")) == books["kept"]
     phase1 = [json.loads(line) for line in (Path("b") / "phase1.jsonl").read_text().splitlines()]
     assert [s["step"] for s in phase1] == sorted(s["step"] for s in phase1)
-    words = {True: 0, False: 0}
+    counts = {True: 0, False: 0}
     for sample in phase1:
         for message in sample["messages"]:
-            words[sample["origin"]["kind"] == "seed"] += len(message["content"].split())
-    share = words[True] / sum(words.values())
+            counts[sample["origin"]["kind"] == "seed"] += len(words(message["content"]))
+    share = counts[True] / sum(counts.values())
     assert share >= 0.5
     assert manifest["mixture"]["human"]["phase1"] == pytest.approx(share, abs=1e-5)
 
