@@ -123,7 +123,10 @@ def _write(product: Product, folder: Path) -> dict[str, Json]:
     def text(kept: Kept) -> Sample:
         return product.samples[kept.place]
 
-    write("samples.jsonl", ({**_sample(text(k)), "cited": list(k.cited)} for k in product.kept))
+    def kept() -> Iterable[Json]:
+        return ({**_sample(text(k)), "cited": list(k.cited)} for k in product.kept)
+
+    write("samples.jsonl", kept())
     write("drops.jsonl", map(_drop, product.drops))
     write("heldout.jsonl", map(_sample, product.held_out))
     write("validation.jsonl", (_sample(text(k)) for k in mixture.validation))
@@ -136,7 +139,7 @@ def _write(product: Product, folder: Path) -> dict[str, Json]:
         write(theirs, (_instructlab(text(p.sample)) for p in phase))
     files["phase2.jsonl"]["replay"] = sum(placed.replay for placed in mixture.phase2)
     parquet = folder / "samples.parquet"
-    _write_parquet(map(text, product.kept), parquet)
+    _write_parquet(kept(), parquet)
     with parquet.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     files[parquet.name] = {"sha256": digest, "count": len(product.kept)}
@@ -215,7 +218,7 @@ def _instructlab(sample: Sample) -> Json:
     }
 
 
-def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
+def _write_parquet(samples: Iterable[Json], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -245,11 +248,10 @@ def _write_parquet(samples: Iterable[Sample], path: Path) -> None:
             ("unmask", pa.bool_()),
             ("origin", origin),
             ("scores", text),
+            ("cited", pa.list_(pa.int64())),
         ]
     )
-    lines = (
-        {**_sample(s), "scores": json.dumps(dict(s.scores), ensure_ascii=False)} for s in samples
-    )
+    lines = ({**s, "scores": json.dumps(s["scores"], ensure_ascii=False)} for s in samples)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         while group := list(islice(lines, _GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))

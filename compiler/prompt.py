@@ -78,9 +78,13 @@ def compile_template(name: str, text: str, answers: Iterable[str] = ()) -> Templ
     `answers`: the tags of the reply. They are fenced like those that the template itself holds, for
     a teacher may repeat what it was given.
     """
-    reads = _reads(ENVIRONMENT.parse(text))
+    return _compiled(name, text, ENVIRONMENT.parse(text), answers)
+
+
+def _compiled(name: str, text: str, syntax: nodes.Template, answers: Iterable[str]) -> Template:
+    reads = _reads(syntax)
     tags = frozenset((*_TAG_NAME.findall(text), *answers))
-    compiled = ENVIRONMENT.from_string(text)
+    compiled = ENVIRONMENT.from_string(syntax)
     compiled.globals = dict(compiled.globals)  # a chain of mappings is gone through at every render
     return Template(name, compiled, reads, tags)
 
@@ -89,9 +93,9 @@ def compile_prompt(name: str, text: str, answers: Iterable[str]) -> Template:
     """Compiles the template of a request. Raises jinja2.TemplateSyntaxError, also where a part of
     it would not reach the teacher.
     """
-    template = compile_template(name, text, answers)
-    _check_parts(ENVIRONMENT.parse(text).body)
-    return template
+    syntax = ENVIRONMENT.parse(text)
+    _check_parts(syntax.body)
+    return _compiled(name, text, syntax, answers)
 
 
 def compile_condition(text: str) -> Template:
@@ -110,6 +114,7 @@ def compile_expression(name: str, text: str) -> Template:
     return made
 
 
+@lru_cache(maxsize=1024)
 def _check_expression(text: str) -> None:
     """That the text does not close the braces that stand around it, to go on as a template."""
     try:

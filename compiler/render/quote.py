@@ -50,5 +50,6 @@ class Quotes:
 
     def _split(self, path: str) -> list[str]:
         if path not in self._lines:
-            self._lines[path] = LINE_END.split(self._texts.get(path) or "")
+            text = self._texts.get(path)
+            self._lines[path] = LINE_END.split(text) if text else []
         return self._lines[path]
