@@ -67,8 +67,8 @@ def _knowledge(draft: "Draft", name: str) -> "Draft":
 
 
 def _work(draft: "Draft") -> "Work":
-    from compiler.check.licences import LICENCES
     from compiler.draft.text import Work
+    from compiler.licences import LICENCES
 
     typer.echo("What the questions are made from, for attribution.txt:")
     said, is_own = draft.work, not draft.is_knowledge
