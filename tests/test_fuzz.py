@@ -128,6 +128,7 @@ def test_no_damage_to_a_leaf_is_an_exception(text, damages):
     judge(text.encode())
 
 
+@pytest.mark.slow
 def test_no_file_takes_long_or_much():
     command = [sys.executable, "-m", "tests.hurting"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)

@@ -213,6 +213,7 @@ phases:
 """
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_runs_go_on(build, build_folder, tmp_path, train_on):
     """kill -9, then Ctrl-C, then to the end: the same steps and losses as in one go."""
     recipe = tmp_path / "slow.yaml"
