@@ -162,8 +162,8 @@ LICENCES = {
     "GPL-3.0-or-later": "is not on the list",
     "MIT AND GPL-3.0-only": "is not on the list",
     "CC BY-SA": "has no version",
-    "All rights reserved": "has no SPDX name",
-    "Wikipedia": "has no SPDX name",
+    "All rights reserved": "is no SPDX name",
+    "Wikipedia": "is no SPDX name",
 }
 
 
