@@ -103,7 +103,7 @@ def _scored(
     texts = Texts(labelled, seed)
     rows, known = texts.rows(labelled), np.asarray(labels)
     reached, control, by_chance = tested(rows, known, seed)
-    if reached <= max(control, by_chance):
+    if reached <= by_chance:
         reason = f"the forest learnt nothing: AUC {reached:.2f}, by chance up to {by_chance:.2f}"
         return replace(worth, auc=reached, control=control, reason=reason)
     forest = grown(rows, known, seed)
