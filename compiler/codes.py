@@ -214,6 +214,18 @@ F609 = _error("F609", "student-not-found", "the student model cannot be loaded")
 F610 = _warning("F610", "few-steps", "too few steps to learn anything")
 F611 = _error("F611", "missing-extra", "a package that this command needs is not installed")
 F612 = _error("F612", "foreign-folder", "the folder holds what no run of ours made")
+F613 = _error("F613", "unfit-hardware", "the recipe needs hardware that is not here")
+F614 = _error("F614", "disk-full", "a checkpoint or a student cannot be written")
+F615 = _warning("F615", "damaged-checkpoint", "a checkpoint cannot be read; an older one is used")
+F616 = _error("F616", "unfit-launch", "the launch file cannot run this recipe")
+F617 = _error("F617", "unknown-tracker", "a tracker that is not known or not installed")
+F618 = _warning("F618", "short-memory", "the run needs more memory than the machine has")
+F619 = _warning(
+    "F619", "nothing-to-replay", "a phase asks for a replay and has nothing to draw from"
+)
+F620 = _error("F620", "unfit-adapters", "the adapters do not fit the student")
+F621 = _error("F621", "diverged", "the loss is no number any more")
+F622 = _warning("F622", "plain-template", "the student has no chat template")
 
 # E: evaluation
 E701 = _error("E701", "no-student", "the folder holds no trained student")
@@ -222,6 +234,12 @@ E703 = _error("E703", "unknown-sample", "no sample of that id")
 E704 = _error("E704", "not-evaluated", "the student has no evaluation to report")
 E705 = _error("E705", "damaged-journal", "the file of the journal is no journal, or no more")
 E706 = _error("E706", "no-reply-line", "a line of an exported journal is no reply")
+E707 = _error("E707", "forgotten", "the student lost more than the gate allows")
+E708 = _warning("E708", "seen-question", "a question was seen in training and is not asked")
+E709 = _error("E709", "quantization-loss", "an export lost more than the gate allows")
+E710 = _error("E710", "no-exporter", "a program that this export needs is not installed")
+E711 = _error("E711", "uncalibrated-judge", "no judge that agrees with people is at hand")
+E712 = _error("E712", "bad-question-file", "a file of questions cannot be read")
 
 # B: our bug
 B901 = _error("B901", "open-account", "a pass lost samples without a reason")

@@ -481,11 +481,3 @@ def test_curves_keep_their_ends_and_their_number_of_points():
 )
 def test_ticks_are_round(most, ticks):
     assert " ".join(plots.short(step) for step in plots.round_steps(most)) == ticks
-
-
-def test_right_means_what_the_evaluation_means():
-    evaluate = pytest.importorskip("training.evaluate")
-    draw = random.Random(0)
-    for _ in range(200):
-        text = "".join(draw.choices("aB .,;:!?\n\t-é", k=12))
-        assert report.normalise(text) == evaluate.normalise(text)

@@ -10,11 +10,11 @@ from compiler.cli import COMMANDS, guarded, make_app
 app = make_app(
     {
         **COMMANDS,
-        "train": "training.commands:train",
-        "evaluate": "training.commands:evaluate",
-        "chat": "training.commands:chat",
-        "report": "training.commands:report",
-        "run": "training.commands:whole_road",
+        "train": "training.commands.train:train",
+        "evaluate": "training.commands.evaluate:evaluate",
+        "chat": "training.commands.chat:chat",
+        "report": "training.commands.report:report",
+        "run": "training.commands.road:whole_road",
     }
 )
 

@@ -32,7 +32,7 @@ from trl import SFTConfig, SFTTrainer
 
 from compiler.codes import F610
 from compiler.diagnostics import Report, counted
-from training.data import Sequences
+from training.encode import Sequences
 from training.machine import Hardware, write_text
 from training.recipe import Phase, Recipe
 

@@ -41,18 +41,56 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Low-rank adapters; `targets` is "all-linear" or module names."""
+    """Low-rank adapters; `targets` is "all-linear" or module names.
+
+    The adapter's output is multiplied by alpha / rank, with `rslora` by alpha / sqrt(rank)
+    (Kalajdzievski, arXiv 2312.03732); `dora` trains direction and length apart (Liu et al., arXiv
+    2402.09353).
+    """
 
     rank: int
     alpha: float
     targets: str | tuple[str, ...] = "all-linear"
     dropout: float = 0.0
     embeddings: bool = False
+    rslora: bool = False
+    dora: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Samples of earlier phases that a phase repeats: `share` of its own samples, so 1.0 is as
+    many again.
+
+    `source` is `balanced` (over leaves), `all` (any samples) or `top` (of every leaf the best by
+    their judges); `min_human` the least share of them that people wrote.
+    """
+
+    share: float
+    source: str = "balanced"
+    min_human: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Which checkpoint of a phase is kept: of `checkpoints` spread over the phase, among those that
+    lost at most `tolerance` of retention against the best of them, the one best at what is new; of
+    equals the earlier.
+    """
+
+    checkpoints: int
+    tolerance: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One run of the trainer; a step is `batch` x `accumulation` sequences."""
+    """One run of the trainer; a step is `batch` x `accumulation` sequences, on all processes
+    together.
+
+    `data` is `phase1`, its `phase1-short` or `phase1-long`, `phase2`, `stacked` or `preferences`.
+    `replay` of None takes what the build holds. `adapter` is `continue` or `new`, which merges the
+    earlier one first. `beta` holds a preference phase to the student before it.
+    """
 
     name: str
     data: str
@@ -63,17 +101,35 @@ class Phase:
     accumulation: int = 1
     stop_at_loss: float | None = None
     max_seconds: float | None = None
+    replay: Replay | None = None
+    choose: Choose | None = None
+    adapter: str = "continue"
+    beta: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides how a student is trained; `lora` is None where every weight is."""
+    """Everything that decides how a student is trained; `lora` is None where every weight is.
+
+    `bits` is 4 where the frozen weights under the adapters are quantized (QLoRA, arXiv 2305.14314).
+    `by_length` puts samples of like length in one batch where nothing is packed. `min_characters`
+    and `min_tokens` leave shorter samples out. `precision` is `auto`, `bf16` or `fp32`;
+    `checkpointing` (of activations) is `auto`, `on` or `off`. `trackers` are names such as
+    `tensorboard`.
+    """
 
     student: Embedded | Named
     lora: Lora | None
     phases: tuple[Phase, ...]
+    bits: int = 0
     max_length: int = 1024
+    min_characters: int = 1
+    min_tokens: int = 1
     packing: bool = True
+    by_length: bool = True
+    precision: str = "auto"
+    checkpointing: str = "auto"
+    trackers: tuple[str, ...] = ()
     replay: bool = True
     control: bool = False
     merge: bool = False
@@ -139,7 +195,7 @@ def _sound(tree: Tree, value: dict[str, Any], report: Report) -> bool:
             tree.span(("student", "hidden")),
             f"use {max(1, student['hidden'] // (2 * student['heads'])) * 2 * student['heads']}",
         )
-    if value["method"] == "lora" and "lora" not in value:
+    if value["method"] != "full" and "lora" not in value:
         report.add(
             F601, "the file has no `lora`", tree.span(("method",)), "add `lora:` with its `rank`"
         )
@@ -168,7 +224,19 @@ def _typed(checked: dict[str, Any]) -> Recipe:
         lora["targets"] = tuple(lora["targets"])
     return Recipe(
         student=Named(**student) if "model" in student else Embedded(**student),
-        lora=Lora(**lora) if method == "lora" else None,
-        phases=tuple(Phase(**phase) for phase in value.pop("phases")),
+        lora=None if method == "full" else Lora(**lora),
+        phases=tuple(_phase(phase) for phase in value.pop("phases")),
+        bits=4 if method == "qlora" else 0,
+        trackers=tuple(value.pop("trackers", ())),
         **value,
+    )
+
+
+def _phase(checked: dict[str, Any]) -> Phase:
+    value = dict(checked)
+    replay, choose = value.pop("replay", None), value.pop("choose", None)
+    return Phase(
+        **value,
+        replay=Replay(**replay) if replay else None,
+        choose=Choose(**choose) if choose else None,
     )

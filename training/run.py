@@ -16,7 +16,8 @@ from rich.console import Console
 
 from compiler.codes import E701, F608, F612
 from compiler.diagnostics import Report, counted
-from training.data import Build, Sequences, encode, read_json, select
+from training.data import Build, read_json, select
+from training.encode import Sequences, encode
 from training.machine import settle, whole_folder, write_text
 from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
 

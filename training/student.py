@@ -24,7 +24,8 @@ from transformers import (
 
 from compiler.codes import F609
 from compiler.diagnostics import Report
-from training.data import Build, prompt_tokens
+from training.data import Build
+from training.encode import prompt_tokens
 from training.recipe import Embedded, Lora, Recipe
 
 PAD, END = "<|pad|>", "<|end|>"

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from compiler.diagnostics import Report
 from compiler.resources import PAGES, TAXONOMY
 from tests.training.builds import TINY
-from training import commands, data, machine, run
+from training import data, machine, run
 from training import recipe as recipes
 from training.cli import app
+from training.commands import chat
+from training.commands import road as roads
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,9 +131,9 @@ def test_no_input_is_the_end_of_a_chat(tmp_path, monkeypatch, closed):
     (tmp_path / "in.txt").write_text("Who?\n")
     with (tmp_path / "in.txt").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
-        assert commands._line() == "Who?"
+        assert chat._line() == "Who?"
     monkeypatch.setattr(sys, "stdin", file if closed else None)
-    assert commands._line() is None
+    assert chat._line() is None
 
 
 def test_a_page_is_no_folder(build_folder, tmp_path):
@@ -173,9 +175,9 @@ def road(build_folder, monkeypatch):
         steps.append(("train", fresh))
 
     for step in (check, compile, train):
-        monkeypatch.setattr(commands, step.__name__, step)
-    monkeypatch.setattr(commands, "evaluate", lambda *_: None)
-    monkeypatch.setattr(commands, "_write_page", lambda *_: None)
+        monkeypatch.setattr(roads, step.__name__, step)
+    monkeypatch.setattr(roads, "evaluate", lambda *_: None)
+    monkeypatch.setattr(roads, "write_page", lambda *_: None)
     return steps
 
 

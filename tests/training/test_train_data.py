@@ -6,8 +6,9 @@ import pytest
 
 from compiler.diagnostics import Report
 from tests.training.builds import make_build, sample, write_build
-from training import data
-from training.data import IGNORED, Sample
+from training import data, encode
+from training.data import Sample
+from training.encode import IGNORED
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def conversation(*texts, **more):
 
 
 def learned(one, tokenizer):
-    ids, labels = data.tokens_of(one, tokenizer)
+    ids, labels = encode.tokens_of(one, tokenizer)
     assert len(ids) == len(labels)
     assert all(label in (IGNORED, token) for token, label in zip(ids, labels, strict=True))
     return ids, [i for i, label in enumerate(labels) if label != IGNORED]
@@ -79,7 +80,7 @@ def test_labels_are_those_of_trl(build, tokenizer, tmp_path):
     theirs = SFTTrainer(
         model, arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
     ).train_dataset
-    ours = data.encode("phase1", build.phase1, tokenizer, 64, Report())
+    ours = encode.encode("phase1", build.phase1, tokenizer, 64, Report())
     assert ours.input_ids == list(theirs["input_ids"])
     assert ours.labels == list(theirs["labels"])
 
@@ -88,7 +89,7 @@ def test_nothing_is_cut_silently(build, tokenizer):
     long = conversation("Say a lot.", "word " * 80)
     empty = conversation("Say nothing.", " ")
     report = Report()
-    found = data.encode("phase1", (*build.phase1, long, empty), tokenizer, 64, report)
+    found = encode.encode("phase1", (*build.phase1, long, empty), tokenizer, 64, report)
     assert found.account.taken == len(build.phase1) + 2
     assert found.account.kept == len(found.input_ids) == len(build.phase1)
     assert found.account.dropped == {"F606": 2}
@@ -101,7 +102,7 @@ def test_nothing_is_cut_silently(build, tokenizer):
 
 def test_a_phase_without_samples_is_an_error(tokenizer):
     report = Report()
-    data.encode("phase2", (), tokenizer, 64, report)
+    encode.encode("phase2", (), tokenizer, 64, report)
     assert [d.code.id for d in report.diagnostics] == ["F607"]
 
 

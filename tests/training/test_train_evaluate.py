@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from compiler.diagnostics import Report
-from training import run
+from training import metrics, run
 from training.data import Sample
 
 
@@ -31,9 +31,9 @@ def evaluation():
         ("x y", "z", 0, 0),
     ],
 )
-def test_metrics(evaluation, answer, reference, exact, f1):
-    assert evaluation.exact_match(answer, reference) == exact
-    assert evaluation.token_f1(answer, reference) == pytest.approx(f1)
+def test_metrics(answer, reference, exact, f1):
+    assert metrics.exact_match(answer, reference) == exact
+    assert metrics.token_f1(answer, reference) == pytest.approx(f1)
 
 
 def test_scores(evaluation):

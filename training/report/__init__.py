@@ -26,6 +26,7 @@ from compiler.codes import CATALOGUE, E701, E704, F605, Code
 from compiler.diagnostics import Report, Span
 from training.data import read_json
 from training.machine import write_text
+from training.metrics import normalise
 from training.recipe import BASE, CONTROL
 from training.report import plots
 from training.report.asked import asked
@@ -319,11 +320,6 @@ def _dots(evaluation: Json, stages: Sequence[Stage]) -> list[tuple[str, list[Jso
         folder, _, name = rest.rpartition("/")
         branches[branch].append({"leaf": leaf, "folder": folder, "name": name, "cells": cells})
     return list(branches.items())
-
-
-def normalise(text: str) -> str:
-    """As `training.evaluate` does before it compares; that one cannot be had without torch."""
-    return re.sub(r"[\s.,;:!?]+$", "", " ".join(text.lower().split()))
 
 
 def _answers(evaluation: Json, stages: Sequence[Stage]) -> list[Json]:

@@ -9,55 +9,25 @@ and are in no phase, the "heldout" set are people's questions that are in no sam
 import hashlib
 import json
 import math
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compiler.diagnostics import Report, counted
 from training import student
-from training.data import IGNORED, Build, Sample, prompt_tokens, tokens_of
+from training.ask import Answer, ask
+from training.data import Build, Sample
 from training.machine import settle, write_text
+from training.metrics import exact_match, token_f1
 from training.run import EVALUATED, EVALUATION, Run
 
 PER_LEAF = 16
-BATCH = 64
 SETS = ("trained", "validation", "heldout")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One stage's answer to one question; `nll` is the sum over the reference's `tokens` (nats)."""
-
-    text: str
-    nll: float
-    tokens: int
-
-
-def normalise(text: str) -> str:
-    """Lower case, single spaces, no punctuation at the end."""
-    return re.sub(r"[\s.,;:!?]+$", "", " ".join(text.lower().split()))
-
-
-def exact_match(answer: str, reference: str) -> float:
-    """1 where the normalised texts are equal, else 0."""
-    return float(normalise(answer) == normalise(reference))
-
-
-def token_f1(answer: str, reference: str) -> float:
-    """Harmonic mean of precision and recall over the words that the two share, repeats counted."""
-    ours, theirs = (re.findall(r"\w+|[^\w\s]", normalise(text)) for text in (answer, reference))
-    common = (Counter(ours) & Counter(theirs)).total()
-    if not ours or not theirs:
-        return float(ours == theirs)
-    return 2 * common / (len(ours) + len(theirs))
 
 
 def questions(build: Build) -> dict[str, tuple[Sample, ...]]:
@@ -124,59 +94,6 @@ def _key(where: str, base: str, asked: Iterable[Sample]) -> str:
     for sample in asked:
         known.update(json.dumps([sample.id, sample.messages], sort_keys=True).encode())
     return known.hexdigest()[:24]
-
-
-def ask(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[Sample]
-) -> list[Answer]:
-    """The model's greedy answers, and the loss of the references, in the order of the questions."""
-    encoded = [(prompt_tokens(s.messages[:-1], tokenizer), *tokens_of(s, tokenizer)) for s in asked]
-    order = sorted(range(len(asked)), key=lambda i: (len(encoded[i][1]), asked[i].id))
-    answers: dict[int, Answer] = {}
-    for start in range(0, len(order), BATCH):
-        picked = order[start : start + BATCH]
-        prompts = [encoded[i][0] for i in picked]
-        room = max(len(encoded[i][1]) - len(encoded[i][0]) for i in picked) + 8
-        texts = student.generate(model, tokenizer, prompts, room)
-        losses = _losses(model, tokenizer, [encoded[i] for i in picked])
-        for i, text, (nll, tokens) in zip(picked, texts, losses, strict=True):
-            answers[i] = Answer(text, nll, tokens)
-    return [answers[i] for i in range(len(asked))]
-
-
-Encoded = tuple[list[int], list[int], list[int]]
-
-
-@torch.inference_mode()
-def _losses(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: Sequence[Encoded]
-) -> list[tuple[float, int]]:
-    """For each reference answer the sum of -log p of its tokens, and their number."""
-    width = max(len(ids) for _, ids, _ in batch)
-    pad = tokenizer.pad_token_id
-    ids = torch.tensor([i + [pad] * (width - len(i)) for _, i, _ in batch], device=model.device)
-    labels = torch.tensor(
-        [answer_labels(p, i) + [IGNORED] * (width - len(i)) for p, i, _ in batch],
-        device=model.device,
-    )
-    mask = torch.tensor(
-        [[1] * len(i) + [0] * (width - len(i)) for _, i, _ in batch], device=model.device
-    )
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-    wanted = labels[:, 1:]
-    each = torch.nn.functional.cross_entropy(
-        logits.transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
-    )
-    sums, counts = each.sum(1).tolist(), (wanted != IGNORED).sum(1).tolist()
-    return list(zip(sums, counts, strict=True))
-
-
-def answer_labels(prompt: list[int], ids: list[int]) -> list[int]:
-    """Labels of the last turn only: what comes after the prompt."""
-    start = next(
-        (i for i, (a, b) in enumerate(zip(prompt, ids, strict=False)) if a != b), len(prompt)
-    )
-    return [IGNORED] * start + ids[start:]
 
 
 def _result(
