@@ -7,7 +7,7 @@ looked at, and its digests are held against the manifest.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of a phase file or of heldout.jsonl; the last message is the assistant's."""
+    """One line of a phase file or of heldout.jsonl; the last message is the assistant's.
+
+    `step` is that of phase 1: 1 for short knowledge, 2 for the rest, 0 elsewhere. `human` is true
+    where a person wrote it; `quality` is the mean of its judges' numbers. `context` is what the
+    question stands on, `verify` the checker of its answers, where it has one.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -30,6 +35,11 @@ class Sample:
     leaf: str
     unmask: bool = False
     replay: bool = False
+    step: int = 0
+    human: bool = False
+    quality: float = 0.0
+    context: str = ""
+    verify: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def question(self) -> str:
@@ -125,6 +135,7 @@ def _sample(row: dict[str, Any]) -> Sample:
     )
     if messages[-1]["role"] != "assistant":
         raise ValueError("the last message is not the assistant's")
+    scores = [float(n) for n in row.get("scores", {}).values() if isinstance(n, int | float)]
     return Sample(
         str(row["id"]),
         messages,
@@ -132,6 +143,11 @@ def _sample(row: dict[str, Any]) -> Sample:
         str(row["leaf"]),
         bool(row.get("unmask")),
         bool(row.get("replay")),
+        int(row.get("step", 0)),
+        row.get("origin", {}).get("kind") == "seed",
+        sum(scores) / len(scores) if scores else 0.0,
+        str(row.get("context", "")),
+        dict(row.get("verify", {})),
     )
 
 
