@@ -149,15 +149,3 @@ def _sample(row: dict[str, Any]) -> Sample:
         str(row.get("context", "")),
         dict(row.get("verify", {})),
     )
-
-
-def select(build: Build, data: str, *, replay: bool) -> tuple[Sample, ...]:
-    """The samples of `data` (phase1, phase2, or stacked: both), in the build's order."""
-    own = tuple(sample for sample in build.phase2 if not sample.replay)
-    match data:
-        case "phase1":
-            return build.phase1
-        case "phase2":
-            return build.phase2 if replay else own
-        case _:
-            return build.phase1 + own

@@ -1,14 +1,16 @@
-"""Samples and a tokenizer go in; token ids and labels come out.
+"""Samples and a tokenizer go in; token ids and labels come out, when a batch wants them.
 
-A file of its own because nothing may be cut or lost on the way: what is too long or empty is left
-out, counted per leaf and named. The labels are those that TRL would make of prompt/completion
-samples; made here, they also hold for samples with several turns and for those that are learned
-whole (`unmask`).
+A file of its own because nothing may be cut or lost on the way: what is too long, too short or
+empty is left out, counted per leaf and named. Only numbers are kept of the others, and their texts
+are turned into tokens when they are needed, so the tokenizer is a choice of the run and not of the
+data (OpenELM, arXiv 2404.14619, section 2.2).
 """
 
+import re
+from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from compiler.codes import F606, F607
@@ -19,51 +21,123 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
 IGNORED = -100
+CACHED = 8_000_000
+"""Tokens of texts that were asked for before and are kept: 64 MB with their labels."""
+
+Encoded = tuple[Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sequences:
-    """Token ids and labels of a phase, one list per sample; `account` says what was left out."""
+class Limits:
+    """The shortest answer in characters (lower case, no punctuation, single spaces), the shortest
+    and the longest sample in tokens.
+    """
 
-    input_ids: list[list[int]]
-    labels: list[list[int]]
+    min_characters: int = 1
+    min_tokens: int = 1
+    max_length: int = 1024
+
+
+@dataclass(slots=True)
+class Sequences:
+    """The samples of a phase that are trained on; `account` says what was left out.
+
+    `lengths` and `taught` are, for each sample, its tokens and those that it has a label for.
+    """
+
+    samples: Sequence[Sample]
+    lengths: Sequence[int]
+    taught: Sequence[int]
     account: Account
+    tokenizer: "Tokenizer"
+    _cache: dict[int, Encoded] = field(default_factory=dict)
+    _cached: int = 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
 
     @property
     def tokens(self) -> int:
         """Tokens of one epoch, before packing."""
-        return sum(map(len, self.input_ids))
+        return sum(self.lengths)
+
+    def __iter__(self) -> Iterator[Encoded]:
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> Encoded:
+        """Token ids and labels of a sample."""
+        if (found := self._cache.get(number)) is not None:
+            return found
+        ids, labels = tokens_of(self.samples[number], self.tokenizer)
+        made = array("i", ids), array("i", labels)
+        if self._cached + len(ids) <= CACHED:
+            self._cache[number] = made
+            self._cached += len(ids)
+        return made
 
 
 def encode(
-    name: str, samples: Sequence[Sample], tokenizer: "Tokenizer", max_length: int, report: Report
+    name: str, samples: Sequence[Sample], tokenizer: "Tokenizer", limits: Limits, report: Report
 ) -> Sequences:
-    """Tokens and labels of a phase's samples; F606 for those left out, F607 where none is left."""
-    input_ids: list[list[int]] = []
-    labels: list[list[int]] = []
-    total, long, empty = Counter[str](), Counter[str](), Counter[str]()
+    """The sequences of a phase; F606 for those left out, F607 where none is left."""
+    kept: list[Sample] = []
+    lengths, taught = array("i"), array("i")
+    first: list[Encoded] = []
+    total: Counter[str] = Counter()
+    left: dict[str, Counter[str]] = {why: Counter() for why in _WHY}
+    cached = 0
     for sample in samples:
         total[sample.leaf] += 1
-        ids, learned = tokens_of(sample, tokenizer)
-        if not sample.answer.strip() or all(label == IGNORED for label in learned[1:]):
-            empty[sample.leaf] += 1
-        elif len(ids) > max_length:
-            long[sample.leaf] += 1
-        else:
-            input_ids.append(ids)
-            labels.append(learned)
-    for leaf, n in sorted(long.items()):
-        message = f"{name}: {n} of {total[leaf]} samples of `{leaf}` are over {max_length} tokens"
-        report.add(F606, f"{message} and were left out", hint="raise `max_length` in the recipe")
-    for leaf, n in sorted(empty.items()):
-        message = f"{name}: {n} of {total[leaf]} samples of `{leaf}` have an empty answer"
-        report.add(F606, f"{message} and were left out", hint="build it again")
-    if not input_ids:
+        ids, labels = tokens_of(sample, tokenizer)
+        learned = sum(label != IGNORED for label in labels[1:])
+        if why := _left_out(sample, len(ids), learned, limits):
+            left[why][sample.leaf] += 1
+            continue
+        if cached + len(ids) <= CACHED:
+            first.append((array("i", ids), array("i", labels)))
+            cached += len(ids)
+        kept.append(sample)
+        lengths.append(len(ids))
+        taught.append(learned)
+    for why, counts in left.items():
+        said, hint = _WHY[why]
+        for leaf, n in sorted(counts.items()):
+            words = said.format(limits)
+            message = f"{name}: {n} of {total[leaf]} samples of `{leaf}` {words}"
+            report.add(F606, f"{message} and were left out", hint=hint)
+    if not kept:
         message = f"{name}: no sample is left to train on"
         report.add(F607, message, hint="look at the samples of the build, and at `max_length`")
-    lost = long.total() + empty.total()
-    account = Account(name, len(samples), len(input_ids), {F606.id: lost} if lost else {})
-    return Sequences(input_ids, labels, account)
+    lost = sum(counts.total() for counts in left.values())
+    account = Account(name, len(samples), len(kept), {F606.id: lost} if lost else {})
+    cache = dict(enumerate(first)) if len(first) == len(kept) else {}
+    return Sequences(kept, lengths, taught, account, tokenizer, cache, cached if cache else 0)
+
+
+_WHY = {
+    "long": ("are over {0.max_length} tokens", "raise `max_length` in the recipe"),
+    "empty": ("have an empty answer", "build it again"),
+    "short": (
+        "are under {0.min_characters} characters or {0.min_tokens} tokens",
+        "lower `min_characters` or `min_tokens` in the recipe",
+    ),
+}
+
+
+def _left_out(sample: Sample, length: int, learned: int, limits: Limits) -> str:
+    """Why a sample is left out; "" where it is not."""
+    if not sample.answer.strip() or not learned:
+        return "empty"
+    if length < limits.min_tokens or characters(sample.answer) < limits.min_characters:
+        return "short"
+    return "long" if length > limits.max_length else ""
+
+
+def characters(text: str) -> int:
+    """Characters of a text in lower case, without punctuation and with single spaces, but 1 for one
+    of nothing else: a mark can be an answer.
+    """
+    return max(1, len(" ".join(re.sub(r"[^\w\s]|_", "", text.lower()).split())))
 
 
 def tokens_of(sample: Sample, tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:

@@ -17,10 +17,23 @@ EXTRA = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "toke
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Where tensors live ("cpu", "cuda" or "mps") and whether bfloat16 pays there."""
+    """Where tensors live ("cpu", "cuda" or "mps"), whether bfloat16 pays there, and which of how
+    many processes this is.
+    """
 
     device: str
     bf16: bool
+    process: int = 0
+    processes: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.process == 0
+
+    def checkpoints(self, wish: str) -> bool:
+        """Whether activations are computed twice, to save memory."""
+        return self.device != "cpu" if wish == "auto" else wish == "on"
 
 
 def is_here(model: str) -> bool:
@@ -49,8 +62,11 @@ def prepare(model: str = "") -> None:
         warnings.simplefilter("ignore", category)
 
 
-def settle(threads: int) -> Hardware:
-    """Silences the libraries, sets the CPU threads (0: as they are), tells the hardware."""
+def settle(threads: int, precision: str = "auto") -> Hardware:
+    """Silences the libraries, sets the CPU threads (0: as they are), tells the hardware.
+
+    `precision` of `bf16` or `fp32` is taken at its word.
+    """
     import datasets
     import torch
     import transformers
@@ -60,9 +76,18 @@ def settle(threads: int) -> Hardware:
     datasets.disable_progress_bars()
     if threads:
         torch.set_num_threads(threads)
+    device, bf16 = "cpu", False
     if torch.cuda.is_available():
-        return Hardware("cuda", torch.cuda.is_bf16_supported())
-    return Hardware("mps" if torch.backends.mps.is_available() else "cpu", False)
+        device, bf16 = "cuda", torch.cuda.is_bf16_supported()
+    elif torch.backends.mps.is_available():
+        device = "mps"
+    if precision != "auto":
+        bf16 = precision == "bf16"
+    process, processes = (int(os.environ.get(name, n)) for name, n in _SHARES)
+    return Hardware(device, bf16, process, processes)
+
+
+_SHARES = (("RANK", 0), ("WORLD_SIZE", 1))  # what every launcher of PyTorch sets
 
 
 def write_text(path: Path, text: str) -> None:

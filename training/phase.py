@@ -1,24 +1,18 @@
-"""A model and a phase's token sequences go in; the trained model and its Outcome come out.
+"""A model and a phase's sequences go in; the trained model and its Outcome come out.
 
 A file of its own because one phase is one run of TRL's SFTTrainer, whatever the student: this file
-chooses the trainer's arguments, decides when to stop, and keeps checkpoints from which a killed run
-goes on.
+chooses the trainer's arguments, keeps checkpoints from which a killed run goes on, and asks at some
+of them what the student knows.
 """
 
 import json
 import math
-import signal
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
-from datasets import Dataset
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -28,122 +22,207 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from compiler.codes import F610
 from compiler.diagnostics import Report, counted
+from training.ask import ask
+from training.choose import Candidate, Choice, Questions, choose, may_win
 from training.encode import Sequences
-from training.machine import Hardware, write_text
+from training.machine import Hardware
+from training.order import Order, order
 from training.recipe import Phase, Recipe
+from training.trainer import Batches, Trainer
+from training.watch import LOG, MARK, Outcome, Spent, Watch, cut, signals
 
 FEW_STEPS = 30
-LINE_SECONDS = 10.0
-MARK = "trivium.json"
-LOG = "log.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a phase went; `loss` is the mean of its last epoch (nats per token), `why` it stopped."""
-
-    steps: int
-    tokens: int
-    seconds: float
-    loss: float
-    why: str
-
-
-@dataclass(slots=True)
-class Spent:
-    """What a phase has used so far; kept with every checkpoint, so that a resume counts on."""
-
-    seconds: float = 0.0
-    tokens: int = 0
+ORDER = "order.jsonl"
+CANDIDATES = "candidates.jsonl"
 
 
 def batches(phase: Phase, packing: bool, hardware: Hardware) -> tuple[int, int]:
-    """Sequences per forward pass, and passes per step.
+    """Sequences per forward pass, and passes per step, on each process.
 
-    Packed sequences of one pass are laid end to end under one dense mask, whose cost grows with
-    the square of their number: on a CPU each goes alone, and more passes make the same step.
+    A packed sequence is long enough to keep a CPU busy: there each goes alone, and more passes
+    make the same step.
     """
+    each = phase.batch * phase.accumulation // hardware.processes
     if packing and hardware.device == "cpu":
-        return 1, phase.batch * phase.accumulation
-    return phase.batch, phase.accumulation
+        return 1, each
+    return math.gcd(phase.batch, each), each // math.gcd(phase.batch, each)
 
 
-def planned_steps(phase: Phase, sequences: Sequences, recipe: Recipe) -> int:
-    """About how many steps the phase takes at most (packs are taken to be full)."""
-    count = len(sequences.input_ids)
-    packs = math.ceil(sequences.tokens / recipe.max_length) if recipe.packing else count
-    return max(1, math.ceil(packs / (phase.batch * phase.accumulation))) * phase.epochs
-
-
-def warn_of_few(phase: Phase, sequences: Sequences, recipe: Recipe, report: Report) -> None:
+def warn_of_few(phase: Phase, order: Order, report: Report) -> None:
     """F610 where the phase has too few steps for the student to learn anything."""
-    steps = planned_steps(phase, sequences, recipe)
-    if steps < FEW_STEPS:
+    if order.steps < FEW_STEPS:
         report.add(
             F610,
-            f"{phase.name}: only about {counted(steps, 'step')}",
+            f"{phase.name}: only about {counted(order.steps, 'step')}",
             hint="raise `epochs`, lower `batch` or `accumulation`, or build more samples",
         )
 
 
-def train(
-    phase: Phase,
-    sequences: Sequences,
-    recipe: Recipe,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    work: Path,
-    hardware: Hardware,
-    console: Console,
-) -> tuple[PreTrainedModel, Outcome]:
-    """Trains `model` on `sequences`, from the last checkpoint in `work` if there is one.
+class PhaseRun:
+    """One phase on its way: where it writes, what it has to train on, and what it is asked.
 
-    Writes checkpoints and `log.jsonl` to `work`. Raises KeyboardInterrupt after a signal.
+    `work` gets checkpoints, `log.jsonl` (a line a step), `order.jsonl` (which samples each step
+    trained on) and, where checkpoints are chosen from, `candidates.jsonl` and their weights.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    checkpoint = last_checkpoint(work)
-    spent = Spent(**json.loads((checkpoint / MARK).read_text())) if checkpoint else Spent()
-    _cut_log(work / LOG, int(checkpoint.name.partition("-")[2]) if checkpoint else 0)
-    one_pass, passes = batches(phase, recipe.packing, hardware)
-    arguments = SFTConfig(
-        output_dir=str(work),
-        num_train_epochs=phase.epochs,
-        per_device_train_batch_size=one_pass,
-        gradient_accumulation_steps=passes,
-        learning_rate=phase.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
-        warmup_steps=phase.warmup_steps,
-        max_length=recipe.max_length,
-        packing=recipe.packing,
-        packing_strategy="bfd",
-        seed=recipe.seed,
-        use_cpu=hardware.device == "cpu",
-        bf16=hardware.bf16,
-        activation_checkpointing=hardware.device != "cpu",
-        dataloader_pin_memory=hardware.device == "cuda",
-        logging_steps=1,
-        save_strategy="no",
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-    )
-    rows = Dataset.from_dict({"input_ids": sequences.input_ids, "labels": sequences.labels})
-    trainer = _Trainer(model, arguments, train_dataset=rows, processing_class=tokenizer)
-    trainer.remove_callback(PrinterCallback)
-    watch = _Watch(phase, spent, work, recipe.checkpoint_seconds, console)
-    trainer.add_callback(watch)
-    with _signals(watch.interrupt), watch.shown():
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if watch.why == "interrupted":
-        raise KeyboardInterrupt
-    state = trainer.state
-    return trainer.model, Outcome(
-        state.global_step, watch.tokens, round(watch.seconds, 1), round(watch.loss, 4), watch.why
-    )
+
+    def __init__(
+        self,
+        phase: Phase,
+        sequences: Sequences,
+        questions: Questions,
+        recipe: Recipe,
+        work: Path,
+        hardware: Hardware,
+        console: Console,
+    ) -> None:
+        self.phase, self.sequences, self.questions = phase, sequences, questions
+        self.recipe, self.work, self.hardware, self.console = recipe, work, hardware, console
+        self.order = order(sequences.lengths, sequences.taught, phase, recipe)
+        self.candidates: list[Candidate] = []
+
+    def train(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> tuple[PreTrainedModel, Outcome, Choice | None]:
+        """Trains `model`, from the last whole checkpoint in `work` if there is one; the model of
+        the chosen checkpoint, where the phase has a choice.
+
+        Raises KeyboardInterrupt after a signal, DivergedError where the loss is no number.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        checkpoint = last_checkpoint(self.work)
+        spent = Spent(**json.loads((checkpoint / MARK).read_text())) if checkpoint else Spent()
+        begun = int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+        if self.hardware.first:
+            for name in (LOG, ORDER, CANDIDATES):
+                cut(self.work / name, begun)
+        self.candidates = self._known()
+        trainer = self._trainer(model)
+        steps = _spread(self.phase.choose.checkpoints, self.order.steps) if self._chooses else ()
+        watch = Watch(
+            self.phase,
+            spent,
+            self.work,
+            self.recipe.checkpoint_seconds,
+            self.console,
+            _by_step(self.order.tokens, self.order.step),
+            _by_step(self.order.taught, self.order.step),
+            self.hardware.first,
+            frozenset(steps),
+            lambda step: self._measure(step, trainer, tokenizer),
+        )
+        trainer.add_callback(watch)
+        trainer.add_callback(_Recorder(self, trainer))
+        with signals(watch.interrupt), watch.shown():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if watch.why == "interrupted":
+            raise KeyboardInterrupt
+        outcome = watch.outcome(trainer.state.global_step)
+        if watch.why == "diverged":
+            raise DivergedError(self.phase.name, outcome.steps)
+        if not self._chooses:
+            return trainer.model, outcome, None
+        self._measure(outcome.steps, trainer, tokenizer)
+        choice = choose(self.candidates, self.phase.choose.tolerance)
+        return trainer.model, outcome, choice
+
+    def chosen(self, step: int) -> Path:
+        """The folder of the weights of the candidate at `step`."""
+        return self.work / f"candidate-{step}"
+
+    @property
+    def _chooses(self) -> bool:
+        return self.phase.choose is not None
+
+    def _trainer(self, model: PreTrainedModel) -> Trainer:
+        one_pass, passes = batches(self.phase, self.recipe.packing, self.hardware)
+        cuda = self.hardware.device == "cuda"
+        pad = self.sequences.tokenizer.pad_token_id
+        arguments = SFTConfig(
+            output_dir=str(self.work),
+            num_train_epochs=1,  # the order holds all of them
+            per_device_train_batch_size=one_pass,
+            gradient_accumulation_steps=passes,
+            learning_rate=self.phase.learning_rate,
+            lr_scheduler_type="constant_with_warmup",
+            warmup_steps=self.phase.warmup_steps,
+            max_length=None,
+            seed=self.recipe.seed,
+            use_cpu=self.hardware.device == "cpu",
+            bf16=self.hardware.bf16,
+            activation_checkpointing=self.hardware.checkpoints(self.recipe.checkpointing),
+            dataloader_pin_memory=cuda,
+            logging_steps=1,
+            logging_nan_inf_filter=False,
+            save_strategy="no",
+            save_total_limit=2,
+            report_to=list(self.recipe.trackers) or "none",
+            run_name=self.phase.name,
+            disable_tqdm=True,
+        )
+        flat = "flash" in str(getattr(model.config, "_attn_implementation", ""))
+        trainer = Trainer(model, arguments, Batches(self.sequences, self.order, pad, flat))
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    def _known(self) -> list[Candidate]:
+        """The candidates of an earlier part of the run, whose weights are there."""
+        path = self.work / CANDIDATES
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return [Candidate(**json.loads(line)) for line in lines]
+
+    def _measure(self, step: int, trainer: Trainer, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Asks the student at `step`, and keeps its weights where they may be chosen."""
+        if any(one.step == step for one in self.candidates):
+            return
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        asked = (*self.questions.new, *self.questions.retained)
+        model.eval()
+        answers = [answer.text for answer in ask(model, tokenizer, asked)]
+        model.train()
+        found = self.questions.score(step, answers)
+        trainer.save_model(str(self.chosen(step)))
+        self.candidates.append(found)
+        if self.hardware.first:
+            with (self.work / CANDIDATES).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+            useful = may_win(self.candidates)
+            for one in self.candidates:
+                if one.step not in useful:
+                    shutil.rmtree(self.chosen(one.step), ignore_errors=True)
+
+
+class DivergedError(Exception):
+    """The loss of a phase became infinite, or no number."""
+
+    def __init__(self, phase: str, step: int) -> None:
+        super().__init__(f"{phase}: the loss at step {step} is no number")
+        self.phase, self.step = phase, step
+
+
+class _Recorder(TrainerCallback):
+    """Writes down which samples each step was trained on: `order.jsonl`, a line a step; of other
+    processes than the first `order-N.jsonl`.
+    """
+
+    def __init__(self, run: PhaseRun, trainer: Trainer) -> None:
+        self.run, self.trainer = run, trainer
+        number = run.hardware.process
+        self.path = run.work / (ORDER if not number else f"order-{number}.jsonl")
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        sequences, order = self.run.sequences, self.run.order
+        samples = [sequences.samples[n] for row in self.trainer.seen for n in order[row]]
+        self.trainer.seen.clear()
+        line = {"step": state.global_step, "samples": [sample.id for sample in samples]}
+        line["replayed"] = sum(one.replay for one in samples)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def last_checkpoint(work: Path) -> Path | None:
@@ -152,156 +231,10 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
-def _cut_log(path: Path, step: int) -> None:
-    """Takes out the lines after `step`, which will be trained again."""
-    kept = []
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError):
-            break
-    write_text(path, "".join(kept))
+def _spread(count: int, steps: int) -> tuple[int, ...]:
+    """`count` steps spread evenly, the last among them."""
+    return tuple(sorted({max(1, round(steps * one / count)) for one in range(1, count + 1)}))
 
 
-class _Trainer(SFTTrainer):
-    """TRL's trainer without its model cards."""
-
-    def create_model_card(self, *args: object, **options: object) -> None:
-        """A checkpoint is no model to publish."""
-
-
-@contextmanager
-def _signals(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Lets Ctrl-C and a plain kill call `stop`; a second Ctrl-C ends at once."""
-    try:
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: nobody can press Ctrl-C here
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Watch(TrainerCallback):
-    """Looks at every step: writes the log, shows progress, asks for checkpoints, stops."""
-
-    def __init__(
-        self, phase: Phase, spent: Spent, work: Path, save_seconds: float, console: Console
-    ) -> None:
-        self.phase, self.spent, self.work = phase, spent, work
-        self.save_seconds, self.console = save_seconds, console
-        self.why = "epochs"
-        self.tokens = spent.tokens
-        self.losses: deque[float] = deque(maxlen=1)
-        self.started = self.saved = self.spoke = time.monotonic()
-        self.first_step = 0
-        self.log = self.work / LOG
-        self.progress: Progress | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, those before a resume counted."""
-        return self.spent.seconds + time.monotonic() - self.started
-
-    @property
-    def loss(self) -> float:
-        return sum(self.losses) / len(self.losses) if self.losses else math.nan
-
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """A signal: stop after this step, or at once when asked twice."""
-        if self.why == "interrupted":
-            raise KeyboardInterrupt
-        self.why = "interrupted"
-        self.console.print("stopping after this step")
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        per_epoch = max(1, state.max_steps // self.phase.epochs)
-        self.losses = deque(maxlen=min(50, max(4, per_epoch)))
-        for line in self.log.read_text("utf-8").splitlines()[-(self.losses.maxlen or 1) :]:
-            self.losses.append(json.loads(line)["loss"])
-        self.first_step = state.global_step
-        self.started = self.saved = self.spoke = time.monotonic()
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        if self.why == "interrupted":
-            control.should_save = control.should_training_stop = True
-        elif self.phase.max_seconds and self.seconds >= self.phase.max_seconds:
-            self.why = "time"
-            control.should_training_stop = True
-        elif time.monotonic() - self.saved >= self.save_seconds:
-            control.should_save = True
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float],
-        **_: object,
-    ) -> None:
-        if "loss" not in logs:
-            return
-        self.losses.append(logs["loss"])
-        self.tokens = self.spent.tokens + int(logs["num_tokens"])
-        line = {
-            "step": state.global_step,
-            "loss": round(logs["loss"], 5),
-            "tokens": self.tokens,
-            "lr": logs["learning_rate"],
-            "seconds": round(self.seconds, 2),
-        }
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        limit, full = self.phase.stop_at_loss, len(self.losses) == self.losses.maxlen
-        if limit and full and self.loss < limit and self.why == "epochs":
-            self.why = "loss"
-            control.should_training_stop = True
-        self._show(state)
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        folder = self.work / f"checkpoint-{state.global_step}"
-        write_text(folder / MARK, json.dumps(asdict(Spent(self.seconds, self.tokens))))
-        self.saved = time.monotonic()
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Keeps a line of progress on a terminal; elsewhere a line is printed now and then."""
-        if not self.console.is_terminal:
-            yield
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            TextColumn("{task.fields[say]}"),
-        )
-        with Progress(*columns, console=self.console, transient=True) as self.progress:
-            self.progress.add_task(self.phase.name, total=1.0, say="")
-            yield
-
-    def _show(self, state: TrainerState) -> None:
-        now = time.monotonic()
-        steps, took = state.global_step - self.first_step, now - self.started
-        speed = (self.tokens - self.spent.tokens) / max(took, 1e-9)
-        left = (state.max_steps - state.global_step) * took / max(steps, 1)
-        if self.phase.max_seconds:
-            left = min(left, self.phase.max_seconds - self.seconds)
-        left = max(0, round(left))
-        say = (
-            f"step {state.global_step}  loss {self.loss:.3f}  {speed:,.0f} tokens/s  "
-            f"at most {left // 60}:{left % 60:02d} left"
-        )
-        if self.progress:
-            done = self.seconds / max(self.seconds + left, 1e-9)
-            self.progress.update(self.progress.task_ids[0], completed=done, say=say)
-        elif now - self.spoke >= LINE_SECONDS:
-            self.spoke = now
-            self.console.print(f"{self.phase.name}: {say}")
+def _by_step(counts: Sequence[int], size: int) -> list[int]:
+    return [sum(counts[at : at + size]) for at in range(0, len(counts), size)]

@@ -7,21 +7,25 @@ on after any crash.
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from compiler.codes import E701, F608, F612
+from compiler.codes import E701, F608, F612, F621
 from compiler.diagnostics import Report, counted
-from training.data import Build, read_json, select
-from training.encode import Sequences, encode
-from training.machine import settle, whole_folder, write_text
+from training.choose import Questions, questions
+from training.data import Build, read_json
+from training.encode import Limits, Sequences, encode
+from training.machine import Hardware, settle, whole_folder, write_text
+from training.order import order
 from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
+from training.replay import Drawn, own_of, samples_of
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
 RUN = "run.json"
@@ -64,7 +68,8 @@ def stages(recipe: Recipe, build: Build) -> tuple[Stage, ...]:
         found.append(Stage(phase.name, phase, after, recipe.replay))
         after = phase.name
     last = found[-1]
-    replays = last.phase.data == "phase2" and any(sample.replay for sample in build.phase2)
+    placed = last.phase.data == "phase2" and any(sample.replay for sample in build.phase2)
+    replays = last.phase.replay.share > 0 if last.phase.replay else placed
     if recipe.control and recipe.replay and replays:
         found.append(replace(last, name=CONTROL, replay=False))
     return tuple(found)
@@ -153,47 +158,38 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def plan(build: Build, recipe: Recipe, report: Report) -> list[str]:
-    """What training would do, a line for each stage, without training."""
-    from training import phase, student
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a stage is trained on, and what its checkpoints are asked."""
 
-    tokenizer: Tokenizer | None
-    if isinstance(recipe.student, Embedded):
-        tokenizer = student.make_tokenizer(build, recipe.student.vocabulary)
-    else:
-        tokenizer = student.load_tokenizer(recipe.student.model, report)
-    if tokenizer is None:
-        return []
-    todo = stages(recipe, build)
-    encoded = _encode(build, recipe, todo, tokenizer, report)
-    return [
-        f"{s.name}: {counted(e.account.kept, 'sample')}, {e.tokens:,} tokens, "
-        f"about {counted(phase.planned_steps(s.phase, e, recipe), 'step')} at most"
-        for s, e in zip(todo, encoded.values(), strict=True)
-        if e.input_ids
-    ]
+    drawn: Drawn
+    sequences: Sequences
+    questions: Questions
 
 
-def _encode(
-    build: Build, recipe: Recipe, todo: Iterable[Stage], tokenizer: "Tokenizer", report: Report
-) -> dict[str, Sequences]:
-    """The token sequences of each stage; reports what is left out, empty, or too little."""
+def _given(
+    build: Build, recipe: Recipe, stage: Stage, tokenizer: "Tokenizer", report: Report
+) -> _Given:
+    """Reads a stage's samples; reports what is left out, empty, or too little."""
     from training.phase import warn_of_few
 
-    found = {}
-    for stage in todo:
-        chosen = select(build, stage.phase.data, replay=stage.replay)
-        found[stage.name] = encode(stage.name, chosen, tokenizer, recipe.max_length, report)
-        if found[stage.name].input_ids:
-            warn_of_few(replace(stage.phase, name=stage.name), found[stage.name], recipe, report)
-    return found
+    phase = replace(stage.phase, name=stage.name)
+    earlier = recipe.phases[: recipe.phases.index(stage.phase)]
+    drawn = samples_of(build, phase, replace(recipe, replay=stage.replay), earlier, report)
+    limits = Limits(recipe.min_characters, recipe.min_tokens, recipe.max_length)
+    sequences = encode(stage.name, drawn.samples, tokenizer, limits, report)
+    if sequences.samples:
+        lengths, taught = sequences.lengths, sequences.taught
+        warn_of_few(phase, order(lengths, taught, phase, recipe), report)
+    before = [sample for one in earlier for sample in own_of(build, one.data)]
+    return _Given(drawn, sequences, questions(build, drawn.own, before))
 
 
 def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Console) -> bool:
     """Makes every stage that is not there yet; False where the report has errors."""
-    from training import phase, student
+    from training import student
 
-    hardware = settle(recipe.threads)
+    hardware = settle(recipe.threads, recipe.precision)
     if isinstance(recipe.student, Embedded) and not (out / BASE).is_dir():
         tokenizer = student.make_tokenizer(build, recipe.student.vocabulary)
         with whole_folder(out / BASE) as part:
@@ -204,7 +200,7 @@ def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Cons
     if tokenizer is None:
         return False
     todo = [s for s in stages(recipe, build) if not (out / s.name / STAGE).is_file()]
-    sequences = _encode(build, recipe, todo, tokenizer, report)
+    given = {stage.name: _given(build, recipe, stage, tokenizer, report) for stage in todo}
     if report.errors:
         return False
     for stage in stages(recipe, build):
@@ -219,35 +215,68 @@ def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Cons
             return False
         if recipe.lora and stage.after == BASE:
             model = student.with_adapters(model, recipe.lora)
-        trained, outcome = phase.train(
-            replace(stage.phase, name=stage.name),
-            sequences[stage.name],
-            recipe,
-            model,
-            tokenizer,
-            out / WORK / stage.name,
-            hardware,
-            console,
-        )
-        with whole_folder(out / stage.name) as part:
-            trained.save_pretrained(part)
-            tokenizer.save_pretrained(part)
-            (part / "README.md").unlink(missing_ok=True)  # an empty model card
-            shutil.copy(out / WORK / stage.name / phase.LOG, part)
-            account = sequences[stage.name].account.as_json()
-            record = {"stage": stage.name, **asdict(outcome), "samples": account, "done": True}
-            write_text(part / STAGE, json.dumps(record, indent=1) + "\n")
-        shutil.rmtree(out / WORK / stage.name)
+        if not _train(stage, given[stage.name], recipe, model, out, hardware, report, console):
+            return False
         _record(build, recipe, out)
-        why = _WHY[outcome.why]
-        console.print(
-            f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
-            f"{outcome.seconds:.0f} s, stopped because {why}",
-        )
     if recipe.merge and recipe.lora and not (out / MERGED).is_dir():
         _merge(str(out / recipe.phases[-1].name), base, out, tokenizer, report)
     _record(build, recipe, out)
     shutil.rmtree(out / WORK, ignore_errors=True)
+    return True
+
+
+def _train(
+    stage: Stage,
+    given: _Given,
+    recipe: Recipe,
+    model: "PreTrainedModel",
+    out: Path,
+    hardware: Hardware,
+    report: Report,
+    console: Console,
+) -> bool:
+    """Trains one stage and writes its folder; False, and F621, where its loss is no number."""
+    from training import phase as phases
+
+    work, tokenizer = out / WORK / stage.name, given.sequences.tokenizer
+    phase = replace(stage.phase, name=stage.name)
+    run = phases.PhaseRun(phase, given.sequences, given.questions, recipe, work, hardware, console)
+    try:
+        trained, outcome, choice = run.train(model, tokenizer)
+    except phases.DivergedError as found:
+        hint = "lower `learning_rate`, or raise `warmup_steps`; `--fresh` starts over"
+        report.add(F621, str(found), hint=hint)
+        return False
+    with whole_folder(out / stage.name) as part:
+        if choice:
+            shutil.copytree(run.chosen(choice.kept), part, dirs_exist_ok=True)
+            (part / "training_args.bin").unlink(missing_ok=True)
+        else:
+            trained.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        (part / "README.md").unlink(missing_ok=True)  # an empty model card
+        for name in (phases.LOG, phases.ORDER):
+            shutil.copy(work / name, part)
+        record = {
+            "stage": stage.name,
+            **asdict(outcome),
+            "samples": given.sequences.account.as_json(),
+            "order": {
+                "own": len(given.drawn.own),
+                "replayed": len(given.drawn.replayed),
+                "share": round(given.drawn.share, 4),
+            },
+            "choice": choice.as_json() if choice else None,
+            "done": True,
+        }
+        write_text(part / STAGE, json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(work)
+    console.print(
+        f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
+        f"{outcome.seconds:.0f} s, stopped because {_WHY[outcome.why]}",
+    )
+    if choice:
+        console.print(f"{stage.name}: step {choice.kept} is kept: {choice.reason}")
     return True
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from compiler.diagnostics import Report
 from tests.training.builds import make_build, sample, write_build
-from training import data, encode
+from training import data, encode, replay
 from training.data import Sample
 from training.encode import IGNORED
+
+LIMITS = encode.Limits(max_length=64)
 
 
 @pytest.fixture(scope="module")
@@ -80,39 +82,37 @@ def test_labels_are_those_of_trl(build, tokenizer, tmp_path):
     theirs = SFTTrainer(
         model, arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
     ).train_dataset
-    ours = encode.encode("phase1", build.phase1, tokenizer, 64, Report())
-    assert ours.input_ids == list(theirs["input_ids"])
-    assert ours.labels == list(theirs["labels"])
+    ours = encode.encode("phase1", build.phase1, tokenizer, LIMITS, Report())
+    assert [list(ids) for ids, _ in ours] == list(theirs["input_ids"])
+    assert [list(labels) for _, labels in ours] == list(theirs["labels"])
 
 
 def test_nothing_is_cut_silently(build, tokenizer):
     long = conversation("Say a lot.", "word " * 80)
     empty = conversation("Say nothing.", " ")
     report = Report()
-    found = encode.encode("phase1", (*build.phase1, long, empty), tokenizer, 64, report)
+    found = encode.encode("phase1", (*build.phase1, long, empty), tokenizer, LIMITS, report)
     assert found.account.taken == len(build.phase1) + 2
-    assert found.account.kept == len(found.input_ids) == len(build.phase1)
+    assert found.account.kept == len(found) == len(build.phase1)
     assert found.account.dropped == {"F606": 2}
     assert [d.message for d in report.diagnostics] == [
         "phase1: 1 of 2 samples of `knowledge/x` are over 64 tokens and were left out",
         "phase1: 1 of 2 samples of `knowledge/x` have an empty answer and were left out",
     ]
-    assert max(map(len, found.input_ids)) <= 64
+    assert max(found.lengths) <= 64
 
 
 def test_a_phase_without_samples_is_an_error(tokenizer):
     report = Report()
-    encode.encode("phase2", (), tokenizer, 64, report)
+    encode.encode("phase2", (), tokenizer, LIMITS, report)
     assert [d.code.id for d in report.diagnostics] == ["F607"]
 
 
 def test_selection(build):
-    assert data.select(build, "phase1", replay=True) == build.phase1
-    mixed = data.select(build, "phase2", replay=True)
-    own = data.select(build, "phase2", replay=False)
-    assert len(own) == 40 < len(mixed)
+    own = replay.own_of(build, "phase2")
+    assert len(own) == 40 < len(build.phase2)
     assert not any(one.replay for one in own)
-    stacked = data.select(build, "stacked", replay=True)
+    stacked = replay.own_of(build, "stacked")
     assert {one.id for one in stacked} == {one.id for one in (*build.phase1, *build.phase2)}
     assert len(stacked) == len({one.id for one in stacked})
 

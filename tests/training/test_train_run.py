@@ -44,7 +44,7 @@ def test_stages_and_their_account(trained, build, tiny):
         last = json.loads(lines[-1])
         assert len(lines) == last["step"] == stage["steps"] > 2
         assert last["tokens"] == stage["tokens"]
-        assert set(last) == {"step", "loss", "tokens", "lr", "seconds"}
+        assert set(last) == {"step", "loss", "tokens", "taught", "lr", "seconds"}
         assert stage["why"] == "epochs"
         assert stage["done"]
     taken = {stage["stage"]: stage["samples"]["in"] for stage in record["stages"]}
