@@ -98,11 +98,11 @@ def _mean(samples: Sequence[Sample], answers: Sequence[str]) -> float:
 
 def choose(candidates: Sequence[Candidate], tolerance: float) -> Choice:
     """The candidate that is best at what is new, of those that retained at most `tolerance` less
-    than the best of them did; of equals the earlier.
+    than the best of them did; of equals the one that retained more, then the earlier.
     """
     most = max(one.retained or 0.0 for one in candidates)
     kept = [one for one in candidates if (one.retained or 0.0) >= most - tolerance - 1e-9]
-    best = max(kept, key=lambda one: (one.new, -one.step))
+    best = max(kept, key=_rank)
     reason = f"new {best.new:.2f}, the best of {len(kept)}"
     if best.retained is not None:
         reason += f" that retained at least {most - tolerance:.2f}"
@@ -117,8 +117,8 @@ def _shown(one: Candidate) -> str:
 
 
 def may_win(candidates: Sequence[Candidate]) -> set[int]:
-    """The steps of the candidates that some later one could still leave the best: those that none
-    beats at both scores.
+    """The steps of the candidates that some later one could still leave the best: those that no
+    other equals or beats at both scores.
     """
     return {
         one.step
@@ -126,12 +126,11 @@ def may_win(candidates: Sequence[Candidate]) -> set[int]:
         if not any(
             other.new >= one.new
             and (other.retained or 0.0) >= (one.retained or 0.0)
-            and (other.new, other.retained, -other.step) != (one.new, one.retained, -one.step)
-            and (
-                other.new > one.new
-                or (other.retained or 0.0) > (one.retained or 0.0)
-                or other.step < one.step
-            )
+            and _rank(other) > _rank(one)
             for other in candidates
         )
     }
+
+
+def _rank(one: Candidate) -> tuple[float, float, int]:
+    return one.new, one.retained or 0.0, -one.step

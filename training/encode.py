@@ -11,7 +11,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from jinja2 import TemplateError
 
 from compiler.codes import F606, F607
 from compiler.diagnostics import Account, Report
@@ -88,7 +91,11 @@ def encode(
     cached = 0
     for sample in samples:
         total[sample.leaf] += 1
-        ids, labels = tokens_of(sample, tokenizer)
+        try:
+            ids, labels = tokens_of(sample, tokenizer)
+        except TemplateError:  # such as a template that knows no system message
+            left["refused"][sample.leaf] += 1
+            continue
         learned = sum(label != IGNORED for label in labels[1:])
         if why := _left_out(sample, len(ids), learned, limits):
             left[why][sample.leaf] += 1
@@ -115,6 +122,7 @@ def encode(
 
 
 _WHY = {
+    "refused": ("are refused by the chat template", "name a student whose template takes them"),
     "long": ("are over {0.max_length} tokens", "raise `max_length` in the recipe"),
     "empty": ("have an empty answer", "build it again"),
     "short": (
@@ -143,9 +151,9 @@ def characters(text: str) -> int:
 def tokens_of(sample: Sample, tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:
     """A sample's token ids, and its labels: an id where the student learns, -100 elsewhere.
 
-    Learned are the assistant's turns, with the token that ends them, or everything with `unmask`.
-    A turn starts where the conversation before it, opened for an answer, stops being a prefix of
-    the whole.
+    Learned are the assistant's turns, each with the token that ends it and nothing after, or
+    everything with `unmask`. A turn starts where the conversation before it, opened for an answer,
+    stops being a prefix of the whole. Raises jinja2's TemplateError where the template refuses.
     """
     messages = list(sample.messages)
     ids = _tokens(messages, tokenizer)
@@ -153,14 +161,44 @@ def tokens_of(sample: Sample, tokenizer: "Tokenizer") -> tuple[list[int], list[i
         return ids, list(ids)
     labels = [IGNORED] * len(ids)
     for i, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        start = _common(prompt_tokens(messages[:i], tokenizer), ids) if i else 0
-        end = len(ids)
-        if i + 1 < len(messages):
-            end = _common(_tokens(messages[: i + 1], tokenizer), ids)
-        labels[start:end] = ids[start:end]
+        if message["role"] == "assistant":
+            start = _common(prompt_tokens(messages[:i], tokenizer), ids) if i else 0
+            end = _closed(ids, start, _end(messages, i, ids, start, tokenizer), tokenizer)
+            labels[start:end] = ids[start:end]
     return ids, labels
+
+
+def _end(
+    messages: list[Message], turn: int, ids: list[int], start: int, tokenizer: "Tokenizer"
+) -> int:
+    """Where a turn stops, counted in `ids`; what closes it may be part of it or not."""
+    if turn + 1 == len(messages):
+        return len(ids)
+    end = _common(_tokens(messages[: turn + 1], tokenizer), ids)
+    if end > start:
+        return end
+    # A template that writes the last turn unlike earlier ones: see what the turn's text moves.
+    changed = list(messages)
+    changed[turn] = {**messages[turn], "content": messages[turn]["content"] + " ."}
+    end = len(ids) - _common(_tokens(changed, tokenizer)[::-1], ids[::-1])
+    return end + (ids[end] in _special(tokenizer))  # the token that closes it did not move
+
+
+def _closed(ids: list[int], start: int, end: int, tokenizer: "Tokenizer") -> int:
+    """`end`, moved back over blanks to the token that closes the turn, where there is one."""
+    special = _special(tokenizer)
+    last = end
+    while last > start and ids[last - 1] not in special:
+        if tokenizer.decode([ids[last - 1]]).strip():
+            return end
+        last -= 1
+    return last if last > start else end
+
+
+@lru_cache(4)
+def _special(tokenizer: "Tokenizer") -> frozenset[int]:
+    added = tokenizer.added_tokens_decoder
+    return frozenset(tokenizer.all_special_ids) | {n for n, one in added.items() if one.special}
 
 
 def prompt_tokens(messages: Sequence[Message], tokenizer: "Tokenizer") -> list[int]:
