@@ -237,9 +237,10 @@ E706 = _error("E706", "no-reply-line", "a line of an exported journal is no repl
 E707 = _error("E707", "forgotten", "the student lost more than the gate allows")
 E708 = _warning("E708", "seen-question", "a question was seen in training and is not asked")
 E709 = _error("E709", "quantization-loss", "an export lost more than the gate allows")
-E710 = _error("E710", "no-exporter", "a program that this export needs is not installed")
-E711 = _error("E711", "uncalibrated-judge", "no judge that agrees with people is at hand")
+E710 = _error("E710", "no-exporter", "a program that this export needs is not installed, or fails")
+E711 = _error("E711", "unproven-judge", "no judge that agrees with people is at hand")
 E712 = _error("E712", "bad-question-file", "a file of questions cannot be read")
+E713 = _warning("E713", "unchecked-answers", "a checker of answers cannot work here")
 
 # B: our bug
 B901 = _error("B901", "open-account", "a pass lost samples without a reason")

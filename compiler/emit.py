@@ -157,6 +157,7 @@ def _sample(sample: Sample) -> Json:
         "unmask": sample.unmask,
         "origin": _origin(sample),
         "scores": dict(sample.scores),
+        **({"verify": dict(sample.verify)} if sample.verify else {}),
         **_rivals(sample),
     }
 

@@ -7,7 +7,7 @@ what the one before it kept, and for each the books are closed.
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.calibrate.verdict import Chosen, Judging, all_failing
 from compiler.codes import CATALOGUE, D514, D529, D543, M312, Code
@@ -16,6 +16,7 @@ from compiler.diversity import diversity
 from compiler.emit import Product
 from compiler.expand import Sample, dropped, from_seed
 from compiler.mix import Mixture, mix
+from compiler.pipeline import Verify
 from compiler.poison import screen, warn
 from compiler.program import Program
 from compiler.select import Selection, select
@@ -23,6 +24,7 @@ from compiler.sift import cited, sift
 from compiler.silence import report_barren
 from compiler.sources import draw
 from compiler.spool import Kept, Outcomes
+from compiler.verify import Checker, of_people
 from compiler.worth import Worth, worth
 
 
@@ -46,7 +48,7 @@ async def finish(
     `chosen` assertions.
     """
     written = len(outcomes.samples)
-    held_out = _put_people(program, outcomes)
+    held_out = await _put_people(program, outcomes)
     passes = _Passes(program, outcomes, report)
     sifted = tuple(passes.sift(held_out))
     valued, found = passes.worth(sifted)
@@ -77,16 +79,36 @@ async def finish(
     )
 
 
-def _put_people(program: Program, outcomes: Outcomes) -> tuple[Sample, ...]:
+async def _put_people(program: Program, outcomes: Outcomes) -> tuple[Sample, ...]:
     """Adds what people wrote, and data sets; returns what is held out."""
     leaves = [record.leaf for record in program.leaves if record.skipped != M312.id]
+    checkers = _checkers(program)
+    held_out = []
     for leaf in leaves:
-        for seed in leaf.shown:
-            outcomes.put_given(from_seed(leaf, seed))
+        asked = checkers.get(leaf.path, ())
+        for seed in leaf.seeds:
+            verify = await of_people(asked, seed.question, seed.answer, seed.context)
+            sample = replace(from_seed(leaf, seed), verify=verify)
+            if seed.held_out:
+                held_out.append(sample)
+            else:
+                outcomes.put_given(sample)
     for data in program.data:
         for sample in draw(data, program.curriculum.seed):
             outcomes.put_given(sample)
-    return tuple(from_seed(leaf, seed) for leaf in leaves for seed in leaf.seeds if seed.held_out)
+    return tuple(held_out)
+
+
+def _checkers(program: Program) -> dict[str, tuple[Checker, ...]]:
+    """Who checks the answers of each leaf, in the order of its pipelines and of their stages."""
+    known = {(unit.leaf.path, unit.pipeline): unit.ground.checker for unit in program.units}
+    found: dict[str, list[Checker]] = {}
+    for (leaf, pipeline), of_route in known.items():
+        for stage in program.pipelines[pipeline].every():
+            made = isinstance(stage, Verify) and (stage.checker or of_route)
+            if made and made not in found.setdefault(leaf, []):
+                found[leaf].append(made)
+    return {leaf: tuple(made) for leaf, made in found.items()}
 
 
 class _Passes:

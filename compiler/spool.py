@@ -173,7 +173,7 @@ def _fields(value: Any) -> object:  # noqa: ANN401 - JSON asks for whatever it d
 
 
 def _sample(parts: list[Any]) -> Sample:
-    parts[-1] = tuple((proxy, verified) for proxy, verified in parts[-1])
+    parts[-2] = tuple((proxy, verified) for proxy, verified in parts[-2])
     id, messages, branch, leaf, origin, *rest = parts
     said = tuple(Message(*message) for message in messages)
     known: list[Any] = [tuple(part) if isinstance(part, list) else part for part in origin]

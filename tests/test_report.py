@@ -12,12 +12,14 @@ import pytest
 
 from compiler.diagnostics import Report
 from training import report
+from training.metrics import normalise
 from training.report import plots
 
 HOSTILE = """</script><script>alert("x")</script><img src=x onerror='alert(1)'>{{ 7*7 }}&amp;"""
 LEAVES = ("knowledge/moons/io", "foundational_skills/sums", "compositional_skills/writing/haiku")
 STAGES = ("base", "phase1", "phase2", "control")
 SKILL = {"base": (0.0, 0.0), "phase1": (0.8, 0.05), "phase2": (0.75, 0.9), "control": (0.1, 0.9)}
+WITHOUT = ("models", "comparisons", "gates", "general", "order", "choice")
 WORDS = "ash birch cedar elm fir hazel larch maple oak pine rowan yew".split()
 
 
@@ -265,8 +267,8 @@ def test_the_scores_are_those_of_the_evaluation(build, student, tmp_path):
             for by_stage in sets.values():
                 by = by_stage[stage]
                 score = by["branches"][branch] if branch else by["all"]
-                wanted += [f"{100 * score['exact_match']:.1f}\xa0%"]
-                wanted += [f"{score[name]:.3f}" for name in ("f1", "loss")]
+                wanted += [f"{100 * score['exact_match']:.0f}\xa0%"]
+                wanted += [f"{score['f1']:.2f}", f"{score['loss']:.3f}"]
             assert row == wanted
 
 
@@ -275,7 +277,7 @@ def test_the_headline_of_replay_is_counted_from_the_answers(build, student, tmp_
     early = [a for a in answers if a["set"] == "trained" and not a["branch"].startswith("comp")]
     text = "".join(page_of(build, student, tmp_path / "r.html").text)
     shares = [
-        sum(report.normalise(a["answers"][s]) == report.normalise(a["reference"]) for a in early)
+        sum(normalise(a["answers"][s]) == normalise(a["reference"]) for a in early)
         for s in ("control", "phase2")
     ]
     without, with_ = (f"{100 * share / len(early):.0f}\xa0%" for share in shares)
@@ -292,6 +294,146 @@ def test_the_funnel_and_the_yields_are_those_of_the_manifest(build, tmp_path):
     assert sift["in"] == sift["kept"] + sum(sift["dropped"].values())
     assert page.rows(LEAVES[1])[0] == ["3", "5", "15", "5", "3", "–", "–"]
     assert page.rows("knowledge/lost")[0][-1] == "missing-document (T142)"
+
+
+def difference(value, n=40, verdict="regressed"):
+    ends = {"low": round(value - 0.1, 4), "high": round(value + 0.1, 4)}
+    few = {"low": None, "high": None}
+    more = few if verdict == "too few" else ends
+    return {"difference": value, **more, "verdict": verdict, "n": n, "units": n, "by": "question"}
+
+
+def measure_more(student):
+    """Adds what training and evaluation also write: gates, comparisons, choices, order, exports."""
+    path = student / "evaluation.json"
+    found = json.loads(path.read_text())
+    for by_stage in found["sets"].values():
+        for i, score in enumerate(by_stage.values()):
+            score["all"] |= {"choice": 0.25 + i / 8, "chance": 0.25}
+    general = {"n": 60, "choice": 0.31, "chance": 0.25, "loss": 6.5, "perplexity": 665.14}
+    empty = {"branches": {}, "leaves": {}}
+    found["sets"]["general"] = {stage: {"all": general, **empty} for stage in STAGES}
+    found["sets"]["trained"]["ours"] = found["sets"]["trained"]["base"]
+    for name in ("validation", "heldout", "general"):
+        found["sets"][name]["ours"] = found["sets"][name]["base"]
+    found["models"] = [{"name": name} for name in STAGES] + [{"name": "ours", "where": "/home/x"}]
+    parts = {
+        "all": {"exact_match": difference(0.42, verdict="improved")},
+        "branches": {"knowledge": {"exact_match": difference(-0.31)}},
+        "leaves": {
+            LEAVES[0]: {"exact_match": difference(-0.35)},
+            LEAVES[1]: {"exact_match": difference(0.02, verdict="no change")},
+            LEAVES[2]: {"exact_match": difference(0.5, 3, "too few")},
+        },
+    }
+    sets = dict.fromkeys(("trained", "validation", "heldout"), parts)
+    found["comparisons"] = [
+        {"model": "phase2", "against": "phase1", "sets": sets | {"general": {"all": {}, **empty}}},
+        {"model": "phase1", "against": "base", "sets": {}},
+    ]
+    gate = {"measure": "exact_match", "stage": "phase2", "limit": 0.05, "why": "", "lost": []}
+    lost = {"where": LEAVES[0], "kind": "leaves", **difference(-0.35)}
+    found["gates"] = [
+        {**gate, "name": "facts", "what": "facts of phase 1", "against": "phase1", "held": False}
+        | {"n": 80, "difference": -0.27, "low": -0.37, "high": -0.17, "lost": [lost]},
+        {**gate, "name": "general", "what": "general questions", "against": "base", "held": None}
+        | {"why": "3 questions are too few to tell", "n": 3}
+        | dict.fromkeys(("difference", "low", "high")),
+    ]
+    dump_lines(path, [found])
+    path = student / "run.json"
+    run = json.loads(path.read_text())
+    candidates = [{"step": i, "new": i / 9, "retained": None if i == 1 else 0.8} for i in (1, 2)]
+    for stage in run["stages"]:
+        replayed = stage["stage"] == "phase2"
+        stage["order"] = {"own": 4, "replayed": 2 * replayed, "share": 0.5 * replayed}
+        stage["choice"] = {"candidates": candidates, "kept": 2, "reason": "new 0.22, <b>the best"}
+        rows = [["a", "b", "c"], ["d", "a", "b"]]
+        steps = [{"step": i, "samples": row, "replayed": replayed} for i, row in enumerate(rows)]
+        dump_lines(student / stage["stage"] / "order.jsonl", steps)
+    dump(path, run)
+    drop = {"branch": "knowledge", "n": 9, "exact_match": [0.9, 0.6], "loss": [0.1, 0.4]}
+    export = {"stage": "phase2", "to": "int4", "max_drop": 0.05, "lost": [{**drop, "lost": 0.3}]}
+    folder = student.with_name("student-int4.failed")
+    dump(folder / "export.json", export)
+    (folder / "model.safetensors").write_bytes(b"0" * 1500)
+    return student
+
+
+def test_gates_say_what_was_lost_and_where(build, student, tmp_path):
+    page = page_of(build, measure_more(student), tmp_path / "r.html")
+    facts = "Facts of phase 1exact match, after phase 2 against after phase 1"
+    assert page.rows(facts) == [["not held", "−0.27", "−0.37 to −0.17", "0.05", "80"]]
+    assert page.rows(LEAVES[0])[0] == ["lost", "−0.35", "−0.45 to −0.25", "", "40"]
+    general = "General questionsexact match, after phase 2 against before"
+    (row,) = page.rows(general)
+    assert row[:2] == ["not measured: 3 questions are too few to tell", "–"]
+    assert "A gate did not hold: facts of phase 1, after phase 2" in "".join(page.text)
+
+
+def test_what_became_worse_is_listed_with_its_interval(build, student, tmp_path):
+    page = page_of(build, measure_more(student), tmp_path / "r.html")
+    assert "After phase 2 against after phase 1" in "".join(page.text)
+    assert page.rows("All branches")[1] == ["+0.42+0.32 to +0.52"] * 3
+    assert page.rows("Knowledge")[1] == ["−0.31−0.41 to −0.21"] * 3
+    assert page.rows(LEAVES[0])[1] == ["−0.35−0.45 to −0.25"] * 3
+    changed = [row for row in page.cells if row and row[-1].startswith(("+0.02", "+0.50"))]
+    assert not changed, "a leaf without a sure change is only counted"
+    assert page.rows("Leaves") == [["1 worse,1 unsure,1 too few"] * 3]
+
+
+def test_choices_models_and_general_questions_are_shown(build, student, tmp_path):
+    page = page_of(build, measure_more(student), tmp_path / "r.html")
+    assert page.rows("Stage")[0] == ["Exact", "F1", "Choice", "Loss"] * 3
+    assert page.rows("after phase 2")[0][2] == "50\xa0%"
+    assert page.rows("after phase 2")[-1] == ["31\xa0%", "6.500"]
+    assert page.rows("ours")[0] == page.rows("before")[0]
+    text = "".join(page.text)
+    assert "Guessing would choose 25\xa0% right" in text
+    assert "/home/x" not in text
+
+
+def test_the_order_is_counted_from_the_steps(build, student, tmp_path):
+    page = page_of(build, measure_more(student), tmp_path / "r.html")
+    phase2 = ["4 of 281", "1 to 2", "33.3\xa0%", "33.3\xa0%"]
+    assert page.rows("phase2")[1] == phase2
+    assert page.rows("phase1")[1][2:] == ["0.0\xa0%", "0.0\xa0%"]
+    assert page.rows("2") == [["0.22", "0.80", "kept"]] * 3
+    assert page.rows("1") == [["0.11", "–", ""]] * 3
+    assert "step 2 is kept: new 0.22, <b>the best" in "".join(page.text)
+    rows = page.rows("student-int4.failed")
+    assert rows[0][:5] == ["1.5 kB", "knowledge", "9", "90\xa0% → 60\xa0%", "0.100 → 0.400"]
+    assert rows[0][5:] == ["0.30", "0.05", "not held"]
+
+
+@pytest.mark.parametrize(
+    "without", ["models", "comparisons", "gates", "general", "order", "choice"]
+)
+def test_the_page_does_without_what_was_not_measured(build, student, tmp_path, without):
+    measure_more(student)
+    evaluation, run = (
+        json.loads((student / f"{n}.json").read_text()) for n in ("evaluation", "run")
+    )
+    evaluation.pop(without, None)
+    evaluation["sets"].pop(without, None)
+    for stage in run["stages"]:
+        stage.pop(without, None)
+        if without == "order":
+            (student / stage["stage"] / "order.jsonl").unlink()
+    dump_lines(student / "evaluation.json", [evaluation])
+    dump(student / "run.json", run)
+    ids = {attrs.get("id") for _, attrs in page_of(build, student, tmp_path / "r.html").tags}
+    gone = {"comparisons": "change-1", "models": "-"}.get(without, without)
+    others = {"gates", "general", "change-1", "order", "choice", "exports"} - {gone}
+    assert others <= ids
+    assert gone not in ids
+
+
+def test_an_export_that_cannot_be_read_is_left_out(build, student, tmp_path):
+    measure_more(student)
+    (student.with_name("student-int4.failed") / "export.json").write_text('{"to": 3')
+    ids = {attrs.get("id") for _, attrs in page_of(build, student, tmp_path / "r.html").tags}
+    assert "exports" not in ids
 
 
 def test_hostile_text_stays_text(build, student, tmp_path):

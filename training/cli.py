@@ -14,6 +14,8 @@ app = make_app(
         "evaluate": "training.commands.evaluate:evaluate",
         "chat": "training.commands.chat:chat",
         "report": "training.commands.report:report",
+        "export": "training.commands.export:write_export",
+        "serve": "training.commands.serve:serve",
         "run": "training.commands.road:whole_road",
     }
 )

@@ -6,10 +6,10 @@ looked at, and its digests are held against the manifest.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator
 
@@ -52,6 +52,13 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair(Sample):
+    """One line of preferences.jsonl: a sample whose answer is better than the `rejected` one."""
+
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """What the compiler left for training; `fingerprint` changes when any of it does."""
 
@@ -60,6 +67,7 @@ class Build:
     phase2: tuple[Sample, ...]
     validation: tuple[Sample, ...]
     heldout: tuple[Sample, ...]
+    preferences: tuple[Pair, ...] = ()
 
     def texts(self) -> list[str]:
         """Every text that may be trained on, in order; held-out questions are not among them."""
@@ -73,7 +81,7 @@ def read(folder: Path, report: Report) -> Build | None:
     hint = "make one: `trivium compile`, or name its folder with `--data`"
     try:
         manifest = json.loads(manifest_path.read_text("utf-8"))
-        fingerprint, files = str(manifest["fingerprint"]), manifest["files"]
+        fingerprint, files = str(manifest["fingerprint"]), dict(manifest["files"])
     except FileNotFoundError:
         report.add(F605, f"`{folder}` has no `manifest.json`", hint=hint)
         return None
@@ -81,10 +89,12 @@ def read(folder: Path, report: Report) -> Build | None:
         message = f"`{manifest_path}` is not the manifest of a build"
         report.add(F605, message, hint="build it again")
         return None
-    parts = [_samples(folder / f"{stem}.jsonl", files, report) for stem in _STEMS]
-    if any(part is None for part in parts):
+    parts = [_read(folder / f"{stem}.jsonl", files, _sample, report) for stem in _STEMS]
+    path = folder / "preferences.jsonl"
+    pairs = _read(path, files, _pair, report) if path.name in files else ()
+    if pairs is None or any(part is None for part in parts):
         return None
-    return Build(fingerprint, *(part or () for part in parts))
+    return Build(fingerprint, *(part or () for part in parts), pairs)
 
 
 def read_json(path: Path, schema: str) -> dict[str, Any] | None:
@@ -104,37 +114,47 @@ def read_json(path: Path, schema: str) -> dict[str, Any] | None:
 _STEMS = ("phase1", "phase2", "validation", "heldout")
 
 
-def _samples(path: Path, files: object, report: Report) -> tuple[Sample, ...] | None:
+One = TypeVar("One", bound=Sample)
+
+
+def _read(
+    path: Path, files: Mapping[str, Any], parse: Callable[[dict[str, Any]], One], report: Report
+) -> tuple[One, ...] | None:
+    """The lines of a file, parsed; None and F605 where it is not what the manifest describes."""
     try:
         data = path.read_bytes()
     except OSError:
         report.add(F605, f"the build has no `{path.name}`", hint="build it again")
         return None
-    entry = files.get(path.name) if isinstance(files, dict) else None
+    entry = files.get(path.name)
     wanted = entry.get("sha256") if isinstance(entry, dict) else None
     if wanted and wanted != hashlib.sha256(data).hexdigest():
         message = f"`{path.name}` is not the file that the manifest describes"
         report.add(F605, message, hint="build it again; do not edit a build by hand")
         return None
-    samples = []
+    found = []
     for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
         if not line.strip():
             continue
         try:
-            samples.append(_sample(json.loads(line)))
+            found.append(parse(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError):
-            place = Span(str(path), number)
-            report.add(F605, "the line is not a sample", place, "build it again")
+            place, what = Span(str(path), number), "sample" if parse is _sample else "pair"
+            report.add(F605, f"the line is not a {what}", place, "build it again")
             return None
-    return tuple(samples)
+    return tuple(found)
+
+
+def _messages(rows: list[dict[str, Any]]) -> tuple[Message, ...]:
+    """Messages, the last of them the assistant's. Raises ValueError."""
+    messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in rows)
+    if not messages or messages[-1]["role"] != "assistant":
+        raise ValueError("the last message is not the assistant's")
+    return messages
 
 
 def _sample(row: dict[str, Any]) -> Sample:
-    messages = tuple(
-        {"role": str(m["role"]), "content": str(m["content"])} for m in row["messages"]
-    )
-    if messages[-1]["role"] != "assistant":
-        raise ValueError("the last message is not the assistant's")
+    messages = _messages(row["messages"])
     scores = [float(n) for n in row.get("scores", {}).values() if isinstance(n, int | float)]
     return Sample(
         str(row["id"]),
@@ -149,3 +169,13 @@ def _sample(row: dict[str, Any]) -> Sample:
         str(row.get("context", "")),
         dict(row.get("verify", {})),
     )
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    messages = _messages([*row["prompt"], *row["chosen"]])
+    worse = _messages([*row["prompt"], *row["rejected"]])
+    if len(messages) != len(row["prompt"]) + 1 or len(worse) != len(messages) or len(worse) < 2:
+        raise ValueError("a pair is a prompt and two answers")
+    leaf = str(row["leaf"])
+    branch = leaf.partition("/")[0]
+    return Pair(str(row["id"]), messages, branch, leaf, rejected=worse[-1]["content"])

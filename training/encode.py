@@ -9,7 +9,7 @@ data (OpenELM, arXiv 2404.14619, section 2.2).
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -80,9 +80,17 @@ class Sequences:
 
 
 def encode(
-    name: str, samples: Sequence[Sample], tokenizer: "Tokenizer", limits: Limits, report: Report
+    name: str,
+    samples: Sequence[Sample],
+    tokenizer: "Tokenizer",
+    limits: Limits,
+    report: Report,
+    step: Callable[[], None] = lambda: None,
 ) -> Sequences:
-    """The sequences of a phase; F606 for those left out, F607 where none is left."""
+    """The sequences of a phase; F606 for those left out, F607 where none is left.
+
+    `step` is called after each sample.
+    """
     kept: list[Sample] = []
     lengths, taught = array("i"), array("i")
     first: list[Encoded] = []
@@ -90,6 +98,7 @@ def encode(
     left: dict[str, Counter[str]] = {why: Counter() for why in _WHY}
     cached = 0
     for sample in samples:
+        step()
         total[sample.leaf] += 1
         try:
             ids, labels = tokens_of(sample, tokenizer)

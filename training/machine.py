@@ -4,6 +4,7 @@ A file of its own because the variables it sets only count before the heavy libr
 it imports none of them until it is asked for the hardware.
 """
 
+import errno
 import logging
 import os
 import warnings
@@ -12,19 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+LOST = 75
+"""The exit status of a process that lost another one of its run."""
 EXTRA = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Where tensors live ("cpu", "cuda" or "mps"), whether bfloat16 pays there, and which of how
-    many processes this is.
+    """Where tensors live ("cpu", "cuda" or "mps"), whether bfloat16 pays there, which of how many
+    processes this is, and whether the weights are shared out among them (FSDP).
     """
 
     device: str
     bf16: bool
     process: int = 0
     processes: int = 1
+    sharded: bool = False
 
     @property
     def first(self) -> bool:
@@ -51,7 +55,7 @@ def prepare(model: str = "") -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     # One process drives one GPU; a launcher shares them out itself.
-    if "LOCAL_RANK" not in os.environ:
+    if not is_launched():
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     if is_here(model):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -60,6 +64,16 @@ def prepare(model: str = "") -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for category in (FutureWarning, DeprecationWarning, UserWarning):
         warnings.simplefilter("ignore", category)
+
+
+def is_launched() -> bool:
+    """Whether a launcher of PyTorch started this process, perhaps among others."""
+    return "LOCAL_RANK" in os.environ
+
+
+def share() -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def settle(threads: int, precision: str = "auto") -> Hardware:
@@ -77,17 +91,21 @@ def settle(threads: int, precision: str = "auto") -> Hardware:
     if threads:
         torch.set_num_threads(threads)
     device, bf16 = "cpu", False
-    if torch.cuda.is_available():
+    if _said("ACCELERATE_USE_CPU"):
+        pass
+    elif torch.cuda.is_available():
         device, bf16 = "cuda", torch.cuda.is_bf16_supported()
     elif torch.backends.mps.is_available():
         device = "mps"
     if precision != "auto":
         bf16 = precision == "bf16"
-    process, processes = (int(os.environ.get(name, n)) for name, n in _SHARES)
-    return Hardware(device, bf16, process, processes)
+    process, processes = share()
+    sharded = processes > 1 and _said("ACCELERATE_USE_FSDP")
+    return Hardware(device, bf16, process, processes, sharded)
 
 
-_SHARES = (("RANK", 0), ("WORLD_SIZE", 1))  # what every launcher of PyTorch sets
+def _said(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,12 +124,74 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Gives a folder to fill; it becomes `path` when the block ends without an exception."""
+    """Gives a folder to fill; it becomes `path` when the block ends without an exception, else
+    nothing of it is left.
+    """
     import shutil
 
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    yield part
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    drop(path)
     part.rename(path)
+
+
+def drop(path: Path) -> None:
+    """Deletes a file, or a folder, which a crash leaves whole or takes away whole."""
+    import shutil
+
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    gone = path.with_name(f".{path.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    path.rename(gone)
+    shutil.rmtree(gone)
+
+
+def link_folder(path: Path, to: Path) -> None:
+    """Puts all of a folder into another one, and no second copy of its weights on the disk."""
+    import shutil
+
+    def put(source: str, target: str) -> None:
+        try:
+            os.link(source, target)
+        except OSError:  # not every file system can
+            shutil.copy2(source, target)
+
+    def either(source: str, target: str) -> None:
+        (put if source.endswith(".safetensors") else shutil.copy2)(source, target)
+
+    shutil.copytree(path, to, copy_function=either, dirs_exist_ok=True)
+
+
+def no_room(wrong: BaseException) -> str:
+    """Why a write failed for want of room, in words; "" where that is not what happened.
+
+    Not every library says it with an OSError: the words of torch, safetensors and tokenizers are
+    known here too.
+    """
+    seen: BaseException | None = wrong
+    while seen is not None:
+        number = seen.errno if isinstance(seen, OSError) else None
+        said = str(seen)
+        for one, (why, words) in _NO_ROOM.items():
+            if number == one or any(part in said for part in words):
+                return why
+        seen = seen.__cause__ or seen.__context__
+    return ""
+
+
+_NO_ROOM = {
+    errno.EDQUOT: ("the quota is used up", ("Disk quota exceeded",)),
+    errno.EFBIG: ("a file would be larger than is allowed", ("File too large",)),
+    errno.ENOSPC: (
+        "no space is left",
+        ("No space left on device", "iostream error", "unexpected pos", "file write failed"),
+    ),
+}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from training.mistakes import PREFERENCES
 from training.recipe import Phase, Recipe
 
 WINDOW = 4096
@@ -69,7 +70,7 @@ def _epoch(
     shuffled = list(range(len(lengths)))
     chance.shuffle(shuffled)
     windows = [shuffled[at : at + WINDOW] for at in range(0, len(shuffled), WINDOW)]
-    if recipe.packing:
+    if recipe.packing and phase.data != PREFERENCES:
         packs = [pack for one in windows for pack in packed(one, lengths, recipe.max_length)]
         chance.shuffle(packs)
         yield from packs

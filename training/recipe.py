@@ -4,22 +4,25 @@ A file of its own because a recipe is data that people write, and its mistakes d
 codes.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rapidfuzz import process
 
 from compiler import schema
-from compiler.codes import F601, F603, F604, S006, S007
-from compiler.diagnostics import Note, Report
+from compiler.codes import F601, F603, F604, F613, F617, S006, S007
+from compiler.diagnostics import Report
 from compiler.source import SourceFile
 from compiler.tree import Tree, parse
+from training import mistakes
+from training.machine import Hardware
 
 RECIPES = Path(__file__).parent / "recipes"
 BASE = "base"
 CONTROL = "control"
-RESERVED = (BASE, CONTROL, "merged", "work")
+RESERVED = (BASE, CONTROL, "merged", "work", "evaluated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,11 @@ def known() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in RECIPES.glob("*.yaml")))
 
 
-def read(name: str, report: Report) -> Recipe | None:
-    """The built-in recipe `name`, or that of the file `name`; None where the report has errors."""
+def read(name: str, report: Report, model: str = "") -> Recipe | None:
+    """The built-in recipe `name`, or that of the file `name`; None where the report has errors.
+
+    `model` is trained in place of the student that the recipe names; F603 where it names none.
+    """
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or "/" in name:
         shown = name
@@ -166,11 +172,27 @@ def read(name: str, report: Report) -> Recipe | None:
         hint = f"{guess}built-in recipes: {listed}; or give the path of a YAML file"
         report.add(F604, f"no recipe is named `{name}`", hint=hint)
         return None
-    tree = _parsed(SourceFile(shown, path.read_bytes()), report)
-    if tree is None or not schema.validate(tree, "recipe", schema.RECIPE, report):
+    tree, before = _parsed(SourceFile(shown, path.read_bytes()), report), report.errors
+    if tree is None:
+        return None
+    schema.validate(tree, "recipe", schema.RECIPE, report)
+    mistakes.tell(tree, RESERVED, report)
+    if model:
+        _test_model(tree, model, report)
+    if report.errors > before:
         return None
     assert isinstance(tree.value, dict)
-    return _typed(tree.value) if _sound(tree, tree.value, report) else None
+    found = _typed(tree.value)
+    return replace(found, student=Named(model)) if model else found
+
+
+def _test_model(tree: Tree, model: str, report: Report) -> None:
+    """F603 where the student is made on the spot: its learning rates are not for `model`."""
+    student = tree.value.get("student") if isinstance(tree.value, dict) else None
+    if isinstance(student, dict) and student.get("kind") == "embedded":
+        message = f"the recipe makes its own student, so `{model}` has no place in it"
+        hint = "take a recipe of a named student, such as `--recipe lora`"
+        report.add(F603, message, tree.key_span(("student",)), hint)
 
 
 def _parsed(file: SourceFile, report: Report) -> Tree | None:
@@ -182,36 +204,6 @@ def _parsed(file: SourceFile, report: Report) -> Tree | None:
         hint = "start it with `student:`, `method:` and `phases:`" if code else one.hint
         report.add(code or one.code, one.message, one.span, hint, one.notes)
     return None if found.errors else tree
-
-
-def _sound(tree: Tree, value: dict[str, Any], report: Report) -> bool:
-    """What the schema cannot say; True where nothing is wrong."""
-    before = report.errors
-    student = value["student"]
-    if "heads" in student and student["hidden"] % (2 * student["heads"]):
-        report.add(
-            F603,
-            f"`hidden` is {student['hidden']}, not a multiple of twice `heads`",
-            tree.span(("student", "hidden")),
-            f"use {max(1, student['hidden'] // (2 * student['heads'])) * 2 * student['heads']}",
-        )
-    if value["method"] != "full" and "lora" not in value:
-        report.add(
-            F601, "the file has no `lora`", tree.span(("method",)), "add `lora:` with its `rank`"
-        )
-    first: dict[str, int] = {}
-    for i, phase in enumerate(value["phases"]):
-        span = tree.span(("phases", i, "name"))
-        if phase["name"] in RESERVED:
-            hint = f"use another name: {', '.join(RESERVED)} are taken"
-            report.add(F603, f"a phase cannot be named `{phase['name']}`", span, hint)
-        if phase["name"] in first:
-            earlier = tree.span(("phases", first[phase["name"]], "name"))
-            note = [Note("first here", earlier)]
-            message = f"two phases are named `{phase['name']}`"
-            report.add(F603, message, span, "rename one of the two", note)
-        first.setdefault(phase["name"], i)
-    return report.errors == before
 
 
 def _typed(checked: dict[str, Any]) -> Recipe:
@@ -240,3 +232,27 @@ def _phase(checked: dict[str, Any]) -> Phase:
         replay=Replay(**replay) if replay else None,
         choose=Choose(**choose) if choose else None,
     )
+
+
+def test_trackers(recipe: Recipe, report: Report) -> None:
+    """F617 for every tracker whose package is not installed; imports none of them."""
+    for name in recipe.trackers:
+        if find_spec(name) is None:
+            hint = f"pip install {name}, or remove it from `trackers`"
+            report.add(F617, f"the package `{name}` is not installed", hint=hint)
+
+
+def test_hardware(recipe: Recipe, hardware: Hardware, report: Report) -> None:
+    """F613 where the recipe cannot be trained on this machine: its device, or a package for it."""
+    test_device(recipe, hardware.device, report)
+    if recipe.bits and hardware.device == "cuda" and find_spec("bitsandbytes") is None:
+        message = f"weights in {recipe.bits} bits need the package `bitsandbytes`"
+        report.add(F613, message, hint="pip install bitsandbytes")
+
+
+def test_device(recipe: Recipe, device: str, report: Report) -> None:
+    """F613 where the recipe cannot be trained on a device of this kind."""
+    if recipe.bits and device != "cuda":
+        needs = f"weights in {recipe.bits} bits need a CUDA device"
+        hint = "take `method: lora`, or train where there is one"
+        report.add(F613, f"{needs}, and there is `{device}`", hint=hint)

@@ -16,6 +16,7 @@ from itertools import chain, cycle, islice, zip_longest
 from compiler.codes import F619
 from compiler.diagnostics import Report
 from training.data import Build, Sample
+from training.mistakes import PREFERENCES
 from training.recipe import Phase, Recipe, Replay
 
 
@@ -43,6 +44,8 @@ def samples_of(
 
     Without `replay` of its own phase 2 repeats what the compiler's mix put there.
     """
+    if phase.data == PREFERENCES:
+        return Drawn(build.preferences)
     own = own_of(build, phase.data)
     if not recipe.replay:
         return Drawn(own)

@@ -7,29 +7,57 @@ on after any crash.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from compiler.codes import E701, F608, F612, F621
+from compiler.codes import E701, F608, F612, F614, F616, F621
 from compiler.diagnostics import Report, counted
+from compiler.progress import Progress
+from training import checkpoint
 from training.choose import Questions, questions
 from training.data import Build, read_json
 from training.encode import Limits, Sequences, encode
-from training.machine import Hardware, settle, whole_folder, write_text
+from training.machine import (
+    Hardware,
+    drop,
+    link_folder,
+    no_room,
+    settle,
+    share,
+    whole_folder,
+    write_text,
+)
+from training.mistakes import PREFERENCES
 from training.order import order
-from training.recipe import BASE, CONTROL, Embedded, Phase, Recipe
+from training.pairs import encode_pairs
+from training.recipe import (
+    BASE,
+    CONTROL,
+    Embedded,
+    Phase,
+    Recipe,
+    test_hardware,
+    test_trackers,
+)
 from training.replay import Drawn, own_of, samples_of
+from training.where import RUN, merged_base, tie
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
-RUN = "run.json"
+    from training.choose import Choice
+    from training.phase import PhaseRun
+    from training.watch import Outcome
+
 STAGE = "stage.json"
+LOG, ORDER = "log.jsonl", "order.jsonl"
+RUNS = "runs"  # what TensorBoard reads
 WORK = "work"
 MERGED = "merged"
 EVALUATION = "evaluation.json"
@@ -95,7 +123,7 @@ def may_use(out: Path, recipe: Recipe, report: Report) -> bool:
     if found is None:
         report.add(F612, f"`{out / RUN}` is not the record of a run", hint=hint)
         return False
-    foreign = sorted({*_NAMES, *_phases(recipe.as_json())} - _made(found))
+    foreign = sorted(_of(recipe.as_json()) - _made(found))
     taken = [name for name in foreign if (out / name).exists()]
     if taken:
         names = ", ".join(f"`{name}`" for name in taken)
@@ -106,8 +134,11 @@ def may_use(out: Path, recipe: Recipe, report: Report) -> bool:
 def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Report) -> bool:
     """Makes `out` ready to start or to go on; deletes what our earlier run made, where `fresh`.
 
-    F608 where it holds another run, F612 where it holds what is not ours.
+    F608 where it holds another run, F612 where it holds what is not ours, F614 where it cannot be
+    written. Of several processes only the first one does this.
     """
+    if share()[0]:
+        return True
     what = "" if fresh else difference(out, build, recipe)
     if what:
         hint = "start over with `--fresh`, or name another folder with `--out`"
@@ -118,15 +149,14 @@ def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Repor
     found = read_json(out / RUN, "run") or {}
     if found and not fresh:
         return True
-    for name in sorted(_made(found)):
-        if (out / name).is_dir():
-            shutil.rmtree(out / name)
-        else:
-            (out / name).unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    run = {"fingerprint": build.fingerprint, "recipe": recipe.as_json(), "stages": []}
-    write_text(out / RUN, json.dumps(run, indent=1) + "\n")
-    return True
+    with _room(out, report):
+        for name in sorted(_made(found)):
+            drop(out / name)
+        out.mkdir(parents=True, exist_ok=True)
+        run = {"fingerprint": build.fingerprint, "recipe": recipe.as_json(), "stages": []}
+        write_text(out / RUN, json.dumps(run, indent=1) + "\n")
+        return True
+    return False
 
 
 _NAMES = (BASE, CONTROL, MERGED, WORK, EVALUATION, EVALUATED)
@@ -134,14 +164,20 @@ _NAMES = (BASE, CONTROL, MERGED, WORK, EVALUATION, EVALUATED)
 
 def _made(run: Mapping[str, Any]) -> set[str]:
     """The names that a run may have made in its folder; none where there is no run."""
-    return {*_NAMES, *_phases(run["recipe"])} if run else set()
+    return _of(run["recipe"]) if run else set()
+
+
+def _of(recipe: Mapping[str, Any]) -> set[str]:
+    """The names that a run of a recipe may make in its folder."""
+    phases = _phases(recipe)
+    return {*_NAMES, *phases, *(merged_base(Path(), name).name for name in (BASE, *phases))}
 
 
 def _phases(recipe: Mapping[str, Any]) -> list[str]:
     return [phase["name"] for phase in recipe.get("phases", ())]
 
 
-_FREE = ("threads", "checkpoint_seconds", "control", "merge")
+_FREE = ("threads", "checkpoint_seconds", "checkpointing", "control", "merge", "trackers")
 
 
 def _identity(value: object) -> object:
@@ -176,8 +212,10 @@ def _given(
     phase = replace(stage.phase, name=stage.name)
     earlier = recipe.phases[: recipe.phases.index(stage.phase)]
     drawn = samples_of(build, phase, replace(recipe, replay=stage.replay), earlier, report)
+    read = encode_pairs if phase.data == PREFERENCES else encode
     limits = Limits(recipe.min_characters, recipe.min_tokens, recipe.max_length)
-    sequences = encode(stage.name, drawn.samples, tokenizer, limits, report)
+    with Progress(f"{stage.name}: samples read", len(drawn.samples)) as progress:
+        sequences = read(stage.name, drawn.samples, tokenizer, limits, report, progress.step)
     if sequences.samples:
         lengths, taught = sequences.lengths, sequences.taught
         warn_of_few(phase, order(lengths, taught, phase, recipe), report)
@@ -185,43 +223,92 @@ def _given(
     return _Given(drawn, sequences, questions(build, drawn.own, before))
 
 
+@contextmanager
+def _room(out: Path, report: Report, needed: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """F614 where the block cannot write into `out`; what was cut short is deleted. `needed` tells
+    about how many bytes it wants to write (0: not known).
+    """
+    try:
+        yield
+    except BaseException as wrong:  # a writer of PyTorch raises no Exception
+        why = no_room(wrong)
+        if not why:
+            raise
+        checkpoint.tidy(out / WORK)
+        free = shutil.disk_usage(out if out.exists() else out.parent).free
+        message = f"`{out}` cannot be written: {why}, {_size(free)} are free"
+        wanted = f"about {_size(needed())}" if needed() else "a student"
+        hint = f"make room for {wanted} there, and run the same command again: it goes on"
+        report.add(F614, message, hint=hint)
+
+
+def _size(count: int) -> str:
+    """Bytes in words."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+
+
 def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Console) -> bool:
-    """Makes every stage that is not there yet; False where the report has errors."""
-    from training import student
+    """Makes every stage that is not there yet; False where the report has errors.
+
+    Several processes that a launcher started do this together; only the first writes and speaks.
+    """
+    from training import together
 
     hardware = settle(recipe.threads, recipe.precision)
-    if isinstance(recipe.student, Embedded) and not (out / BASE).is_dir():
-        tokenizer = student.make_tokenizer(build, recipe.student.vocabulary)
-        with whole_folder(out / BASE) as part:
-            student.make_model(recipe.student, tokenizer, recipe).save_pretrained(part)
-            tokenizer.save_pretrained(part)
+    test_trackers(recipe, report)
+    test_hardware(recipe, hardware, report)
+    if report.errors:
+        return False
+    if not hardware.first:
+        console = Console(quiet=True)
+    with _room(out, report), together.of(hardware):
+        return _stages(build, recipe, out, hardware, report, console)
+    return False
+
+
+def _stages(
+    build: Build, recipe: Recipe, out: Path, hardware: Hardware, report: Report, console: Console
+) -> bool:
+    from training import fit, prepare, student, together
+
+    def make_base() -> None:
+        if isinstance(recipe.student, Embedded) and not (out / BASE).is_dir():
+            made = student.make_tokenizer(build, recipe.student.vocabulary)
+            with whole_folder(out / BASE) as part:
+                student.make_model(recipe.student, made, recipe).save_pretrained(part)
+                made.save_pretrained(part)
+
+    together.told(make_base)
     base = recipe.model or str(out / BASE)
     tokenizer = student.load_tokenizer(base, report)
     if tokenizer is None:
         return False
-    todo = [s for s in stages(recipe, build) if not (out / s.name / STAGE).is_file()]
+    fit.test(base, tokenizer, recipe, report)
+    planned = stages(recipe, build)
+    todo = together.told(lambda: [s for s in planned if not (out / s.name / STAGE).is_file()])
     given = {stage.name: _given(build, recipe, stage, tokenizer, report) for stage in todo}
     if report.errors:
         return False
-    for stage in stages(recipe, build):
+    for stage in planned:
         if stage not in todo:
             console.print(f"{stage.name}: done before")
             continue
-        where = base if stage.after == BASE else str(out / stage.after)
-        model = student.load_model(
-            where, report, base=base, bf16=hardware.bf16 and recipe.lora is not None, trainable=True
+        model = prepare.model_of(
+            stage.phase, stage.after, recipe, base, out, tokenizer, hardware, report
         )
         if model is None:
             return False
-        if recipe.lora and stage.after == BASE:
-            model = student.with_adapters(model, recipe.lora)
         if not _train(stage, given[stage.name], recipe, model, out, hardware, report, console):
             return False
+        together.told(lambda: _record(build, recipe, out))
+
+    def end() -> None:
+        if recipe.merge and recipe.lora and not (out / MERGED).is_dir():
+            prepare.merge(str(out / recipe.phases[-1].name), base, out / MERGED, tokenizer, report)
         _record(build, recipe, out)
-    if recipe.merge and recipe.lora and not (out / MERGED).is_dir():
-        _merge(str(out / recipe.phases[-1].name), base, out, tokenizer, report)
-    _record(build, recipe, out)
-    shutil.rmtree(out / WORK, ignore_errors=True)
+        shutil.rmtree(out / WORK, ignore_errors=True)
+
+    together.told(end)
     return True
 
 
@@ -237,40 +324,27 @@ def _train(
 ) -> bool:
     """Trains one stage and writes its folder; False, and F621, where its loss is no number."""
     from training import phase as phases
+    from training import together
+    from training.preference import PreferenceRun
 
-    work, tokenizer = out / WORK / stage.name, given.sequences.tokenizer
+    work = out / WORK / stage.name
     phase = replace(stage.phase, name=stage.name)
-    run = phases.PhaseRun(phase, given.sequences, given.questions, recipe, work, hardware, console)
+    kind = PreferenceRun if phase.data == PREFERENCES else phases.PhaseRun
+    run = kind(phase, given.sequences, given.questions, recipe, work, hardware, console, report)
     try:
-        trained, outcome, choice = run.train(model, tokenizer)
+        with _room(out, report, lambda: run.needed):
+            _, outcome, choice = run.train(model, given.sequences.tokenizer)
+            together.told(lambda: _write(stage, given, run, out, outcome, choice))
     except phases.DivergedError as found:
-        hint = "lower `learning_rate`, or raise `warmup_steps`; `--fresh` starts over"
+        hint = "lower `learning_rate`, or raise `warmup_steps`, and start over with `--fresh`"
         report.add(F621, str(found), hint=hint)
         return False
-    with whole_folder(out / stage.name) as part:
-        if choice:
-            shutil.copytree(run.chosen(choice.kept), part, dirs_exist_ok=True)
-            (part / "training_args.bin").unlink(missing_ok=True)
-        else:
-            trained.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-        (part / "README.md").unlink(missing_ok=True)  # an empty model card
-        for name in (phases.LOG, phases.ORDER):
-            shutil.copy(work / name, part)
-        record = {
-            "stage": stage.name,
-            **asdict(outcome),
-            "samples": given.sequences.account.as_json(),
-            "order": {
-                "own": len(given.drawn.own),
-                "replayed": len(given.drawn.replayed),
-                "share": round(given.drawn.share, 4),
-            },
-            "choice": choice.as_json() if choice else None,
-            "done": True,
-        }
-        write_text(part / STAGE, json.dumps(record, indent=1) + "\n")
-    shutil.rmtree(work)
+    except phases.ShardedError as found:
+        hint = "launch it as before, or start over with `--fresh`"
+        report.add(F616, str(found), hint=hint)
+        return False
+    if report.errors:
+        return False
     console.print(
         f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
         f"{outcome.seconds:.0f} s, stopped because {_WHY[outcome.why]}",
@@ -280,22 +354,49 @@ def _train(
     return True
 
 
+def _write(
+    stage: Stage,
+    given: _Given,
+    run: "PhaseRun",
+    out: Path,
+    outcome: "Outcome",
+    choice: "Choice | None",
+) -> None:
+    """Writes the folder of a stage that was trained."""
+    from training import record
+
+    with whole_folder(out / stage.name) as part:
+        link_folder(run.chosen(choice.kept if choice else outcome.steps), part)
+        tie(part, out / stage.name)
+        given.sequences.tokenizer.save_pretrained(part)
+        (part / "README.md").unlink(missing_ok=True)  # an empty model card
+        shutil.copy(run.work / LOG, part)
+        record.write_order(run.work, part / ORDER, run.order, given.sequences.samples)
+        if (run.work / RUNS).is_dir():
+            shutil.copytree(run.work / RUNS, part / RUNS)
+        told = {
+            "stage": stage.name,
+            **asdict(outcome),
+            "processes": run.hardware.processes,
+            "samples": given.sequences.account.as_json(),
+            "order": {
+                "own": len(given.drawn.own),
+                "replayed": len(given.drawn.replayed),
+                "share": round(given.drawn.share, 4),
+            },
+            "choice": choice.as_json() if choice else None,
+            **run.told,
+            "done": True,
+        }
+        write_text(part / STAGE, json.dumps(told, indent=1) + "\n")
+    shutil.rmtree(run.work)
+
+
 _WHY = {
     "loss": "the loss is low enough",
     "epochs": "all epochs are done",
     "time": "the time is up",
 }
-
-
-def _merge(where: str, base: str, out: Path, tokenizer: "Tokenizer", report: Report) -> None:
-    """Writes the last phase's model with its adapter merged in, in the base's 16 or 32 bits."""
-    from training import student
-
-    model = student.load_model(where, report, base=base)
-    if model is not None:
-        with whole_folder(out / MERGED) as part:
-            model.merge_and_unload().save_pretrained(part)
-            tokenizer.save_pretrained(part)
 
 
 def _record(build: Build, recipe: Recipe, out: Path) -> None:

@@ -1,18 +1,21 @@
 """A recipe and a build go in; a model and its tokenizer come out: made on the spot, or loaded.
 
 A file of its own so that phases, evaluation and chat get a student in one way, whatever it is:
-fresh weights, a folder, a name on the hub, or adapters on any of these.
+fresh weights, a folder, the folder of a run, a name on the hub, or adapters on any of these.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
@@ -27,41 +30,22 @@ from compiler.diagnostics import Report
 from training.data import Build
 from training.encode import prompt_tokens
 from training.recipe import Embedded, Lora, Recipe
-
-PAD, END = "<|pad|>", "<|end|>"
-ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{- '<|' + message['role'] + '|>' -}}"
-    "{%- if message['role'] == 'assistant' -%}"
-    "{%- generation -%}{{- message['content'] + '<|end|>' -}}{%- endgeneration -%}"
-    "{%- else -%}{{- message['content'] + '<|end|>' -}}{%- endif -%}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+from training.vocabulary import (
+    CHAT_TEMPLATE,
+    END,
+    PAD,
+    PLAIN_TEMPLATE,
+    ROLES,
+    learn,
+    tell_plain,
 )
-PLAIN_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{- message['role'] + ':\n' + message['content'] -}}"
-    "{%- if message['role'] == 'assistant' -%}{{- eos_token -}}{%- endif -%}{{- '\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- 'assistant:\n' -}}{%- endif -%}"
-)
+from training.where import RUN, base_of, is_adapted, stage_of
 
 
 def make_tokenizer(build: Build, vocabulary: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of at most `vocabulary` tokens, learned from the build's texts."""
-    learned = Tokenizer(models.BPE())
-    learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learned.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[PAD, END, *ROLES],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    learned.train_from_iterator(build.texts(), trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=learned,
+        tokenizer_object=learn(build.texts(), vocabulary),
         pad_token=PAD,
         eos_token=END,
         additional_special_tokens=list(ROLES),
@@ -98,55 +82,103 @@ def make_model(
 
 
 def load_tokenizer(where: str, report: Report) -> PreTrainedTokenizerBase | None:
-    """The tokenizer of a folder or name, with a padding token and a chat template in any case."""
-    if where.startswith((".", "/", "~")) and not Path(where).is_dir():
+    """The tokenizer of a folder or name, with a padding token and a chat template in any case.
+
+    F609 where there is none; F622 where the plain template stands in for a missing one.
+    """
+    if where.startswith((".", "/", "~")) and not Path(where).expanduser().is_dir():
         report.add(F609, f"there is no folder `{where}`", hint="correct `model` in the recipe")
         return None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
+        tokenizer = AutoTokenizer.from_pretrained(stage_of(where), trust_remote_code=False)
     except (OSError, ValueError) as wrong:
         _cannot_load(where, wrong, report)
         return None
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:  # it is masked wherever it stands, so any token will do
+        first = tokenizer.convert_ids_to_tokens(0)
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or first
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
+        tell_plain(where, tokenizer.eos_token is not None, report)
     return tokenizer
 
 
 def load_model(
-    where: str, report: Report, *, base: str = "", bf16: bool = False, trainable: bool = False
+    where: str,
+    report: Report,
+    *,
+    base: str = "",
+    bf16: bool = False,
+    bits: int = 0,
+    dtype: str = "",
+    trainable: bool = False,
 ) -> PreTrainedModel | None:
-    """The model of a folder or name; where it is a folder of adapters, they are put on `base`."""
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    adapters = (Path(where) / "adapter_config.json").is_file()
+    """The model of a folder or name, of a run's folder that of its last stage; F609 where it cannot
+    be loaded. Adapters are put on the model that they were trained on, or else on `base`.
+
+    Weights are float32, or bfloat16 with `bf16`, or of the transformers' `dtype` ("auto": as they
+    are stored); with `bits` of 4 they are quantized while they are read, and lie on the GPU.
+    """
+    stage = stage_of(where)
+    under = base_of(stage, base) if is_adapted(stage) else stage
+    options: dict[str, Any] = {"dtype": dtype or (torch.bfloat16 if bf16 else torch.float32)}
+    if bits == 4:
+        options["quantization_config"] = four_bits(bf16)
+        options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", 0))}
+    model: PreTrainedModel
     try:
-        model = AutoModelForCausalLM.from_pretrained(base if adapters else where, dtype=dtype)
-        if adapters:
+        model = AutoModelForCausalLM.from_pretrained(under, trust_remote_code=False, **options)
+        if under != stage:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, where, is_trainable=trainable)
-    except (OSError, ValueError) as wrong:
+            model = PeftModel.from_pretrained(model, stage, is_trainable=trainable)
+            model.peft_config["default"].base_model_name_or_path = under
+    except (OSError, ValueError, SafetensorError) as wrong:
         _cannot_load(where, wrong, report)
         return None
     return model
 
 
-def with_adapters(model: PreTrainedModel, lora: Lora) -> PreTrainedModel:
-    """The model with fresh adapters on it; its own weights no longer change."""
+def four_bits(bf16: bool) -> BitsAndBytesConfig:
+    """NormalFloat of 4 bits, its constants quantized too (QLoRA, arXiv 2305.14314, section 3); the
+    products are computed in bfloat16 or float32.
+    """
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if bf16 else torch.float32,
+    )
+
+
+def with_adapters(model: PreTrainedModel, lora: Lora, seed: int = 0) -> PreTrainedModel:
+    """The model with fresh adapters on it, drawn from the seed; its own weights no longer change.
+
+    With `embeddings` the token embeddings are trained whole, and stay tied to the output head where
+    they are.
+    """
     from peft import LoraConfig, get_peft_model
 
-    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    set_seed(seed)
+    tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=targets,
-        modules_to_save=["embed_tokens"] if lora.embeddings else None,
-        ensure_weight_tying=lora.embeddings,
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        modules_to_save=[embeddings_of(model)] if lora.embeddings else None,
+        ensure_weight_tying=lora.embeddings and tied,
     )
     return get_peft_model(model, config)
+
+
+def embeddings_of(model: PreTrainedModel) -> str:
+    """The last part of the name of a model's token embeddings, such as `embed_tokens`."""
+    inner = model.get_input_embeddings()
+    return next(name for name, one in model.named_modules() if one is inner).rpartition(".")[2]
 
 
 @torch.inference_mode()
@@ -196,9 +228,19 @@ class Speaker:
 
 
 def _cannot_load(where: str, wrong: Exception, report: Report) -> None:
-    first = str(wrong).strip().splitlines()[0][:160] if str(wrong).strip() else type(wrong).__name__
-    report.add(
-        F609,
-        f"`{where}` cannot be loaded: {first}",
-        hint=f"name a folder, or fetch it where there is a network: `hf download {where}`",
-    )
+    said = str(wrong).strip()
+    hint = f"name a folder, or fetch it where there is a network: `hf download {where}`"
+    if "trust_remote_code" in said:
+        first = "it brings code of its own, which is never run here"
+        hint = "take a model that transformers knows by itself"
+    elif where.startswith((".", "/", "~")) or Path(where).is_dir():
+        first, hint = _first(said, wrong), "name a folder that holds a causal language model"
+        if (Path(where).expanduser() / RUN).is_file():
+            hint = "train it to the end first, or name one of its stages"
+    else:
+        first = _first(said, wrong)
+    report.add(F609, f"`{where}` cannot be loaded: {first}", hint=hint)
+
+
+def _first(said: str, wrong: Exception) -> str:
+    return said.splitlines()[0][:160] if said else type(wrong).__name__

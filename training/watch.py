@@ -11,22 +11,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import torch
-import torch.distributed as dist
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from training.machine import write_text
+from training import checkpoint, together
+from training.checkpoint import Mark
+from training.machine import Hardware, write_text
 from training.recipe import Phase
 
 LINE_SECONDS = 10.0
-MARK = "trivium.json"
+SAVING = 20
+"""Training takes at least so many times as long as the checkpoints."""
 LOG = "log.jsonl"
+OF_PAIRS = {"margin": "rewards/margins", "accuracy": "rewards/accuracies"}
+"""What a step says of preference pairs, besides: see `training.preference`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +47,43 @@ class Outcome:
     why: str
 
 
-@dataclass(slots=True)
-class Spent:
-    """Seconds that a phase took before; kept with every checkpoint, so that a resume counts on."""
-
-    seconds: float = 0.0
+class Ended(Exception):  # noqa: N818
+    """The checkpoint that a phase goes on from is its end: there is nothing to train."""
 
 
 class Watch(TrainerCallback):
     """Looks at every step: writes the log, shows progress, asks for checkpoints, stops.
 
-    `tokens` and `taught` are the counts of each step on all processes. Only the first process
-    writes and speaks. `on_candidate` is called with the step where a checkpoint may be chosen:
-    at each of `candidates`, and at the end.
+    `mark` is that of the checkpoint from which the phase goes on. `tokens` and `taught` are the
+    counts of each step on all processes. Only the first process writes and speaks. `on_candidate`
+    is called with each step of `candidates` when its checkpoint is written.
+
+    A phase ends (`why` is not "") at its last step, or with its loss, its time, or a loss that is
+    no number; the checkpoint of its end says so, and raises Ended when the phase is begun again
+    from there. It is `interrupted` by a signal, and then goes on at the next run.
     """
 
     def __init__(
         self,
         phase: Phase,
-        spent: Spent,
+        mark: Mark,
         work: Path,
         save_seconds: float,
         console: Console,
         tokens: Sequence[int],
         taught: Sequence[int],
-        first: bool = True,
+        hardware: Hardware,
         candidates: frozenset[int] = frozenset(),
         on_candidate: Callable[[int], None] = lambda step: None,
     ) -> None:
-        self.phase, self.spent, self.work = phase, spent, work
-        self.save_seconds, self.console = save_seconds, console
+        self.phase, self.mark, self.work = phase, mark, work
+        self.save_seconds, self.console, self.hardware = save_seconds, console, hardware
         self.tokens, self.taught = _running(tokens), _running(taught)
-        self.first, self.candidates, self.on_candidate = first, candidates, on_candidate
-        self.why = "epochs"
+        self.candidates, self.on_candidate = candidates, on_candidate
+        self.why, self.interrupted, self.signalled = mark.why, False, False
         self.losses: deque[float] = deque(maxlen=1)
         self.started = self.saved = self.spoke = time.monotonic()
+        self.saving = 0.0  # seconds that the last checkpoint took
         self.first_step = 0
         self.log = self.work / LOG
         self.progress: Progress | None = None
@@ -86,7 +91,7 @@ class Watch(TrainerCallback):
     @property
     def seconds(self) -> float:
         """Seconds of training, those before a resume counted."""
-        return self.spent.seconds + time.monotonic() - self.started
+        return self.mark.seconds + time.monotonic() - self.started
 
     @property
     def loss(self) -> float:
@@ -105,10 +110,16 @@ class Watch(TrainerCallback):
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """A signal: stop after this step, or at once when asked twice."""
-        if self.why == "interrupted":
+        if self.signalled:
             raise KeyboardInterrupt
-        self.why = "interrupted"
-        self.console.print("stopping after this step")
+        self.signalled = True
+        if self.hardware.first:
+            self.console.print("stopping after this step, with a checkpoint; again: at once")
+
+    def heed(self) -> None:
+        """Raises KeyboardInterrupt on all processes where one was signalled to stop."""
+        if any(together.any_of(self.signalled)):
+            raise KeyboardInterrupt
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -120,21 +131,23 @@ class Watch(TrainerCallback):
             self.losses.append(json.loads(line)["loss"])
         self.first_step = state.global_step
         self.started = self.saved = self.spoke = time.monotonic()
+        if state.global_step in self.candidates:  # the run was stopped before it was asked
+            self.on_candidate(state.global_step)
+        if self.why:
+            raise Ended
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         late = bool(self.phase.max_seconds) and self.seconds >= self.phase.max_seconds
-        due = time.monotonic() - self.saved >= self.save_seconds
-        interrupted, late, due = _agreed(self.why == "interrupted", late, due)
-        if interrupted:
-            self.why = "interrupted"
-            control.should_save = control.should_training_stop = True
+        pause = max(self.save_seconds, SAVING * self.saving) if self.save_seconds else 0.0
+        due = time.monotonic() - self.saved >= pause
+        self.interrupted, late, due = together.any_of(self.signalled, late, due)
+        if state.global_step >= state.max_steps:
+            self.why = "epochs"
         elif late:
             self.why = "time"
-            control.should_training_stop = True
-        elif due:
-            control.should_save = True
+        control.should_save = due or self.interrupted or state.global_step in self.candidates
 
     def on_log(
         self,
@@ -146,43 +159,52 @@ class Watch(TrainerCallback):
     ) -> None:
         if "loss" not in logs:
             return
-        step = state.global_step
-        self.losses.append(logs["loss"])
-        if not math.isfinite(logs["loss"]):
-            self.why = "diverged"
-            control.should_training_stop, control.should_save = True, False
-        elif step in self.candidates and self.why != "interrupted":
-            self.on_candidate(step)
+        step, loss = state.global_step, round(logs["loss"], 5)
+        self.losses.append(loss)
         line = {
             "step": step,
-            "loss": round(logs["loss"], 5),
+            "loss": loss,
             "tokens": self.tokens[step],
             "taught": self.taught[step],
             "lr": logs["learning_rate"],
             "seconds": round(self.seconds, 2),
         }
-        if self.first:
+        line |= {name: round(logs[key], 5) for name, key in OF_PAIRS.items() if key in logs}
+        limit, full = self.phase.stop_at_loss, len(self.losses) == self.losses.maxlen
+        if not math.isfinite(loss) or not math.isfinite(logs.get("grad_norm", 0.0)):
+            self.why = "diverged"  # with such a gradient, all weights are no numbers now
+        elif limit and full and self.loss < limit and self.why != "time":
+            self.why = "loss"
+        control.should_training_stop = bool(self.why) or self.interrupted
+        control.should_save = (control.should_save or bool(self.why)) and self.why != "diverged"
+        args.save_only_model = bool(self.why) and not self.hardware.sharded
+        if self.hardware.first:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-        limit, full = self.phase.stop_at_loss, len(self.losses) == self.losses.maxlen
-        if limit and full and self.loss < limit and self.why == "epochs":
-            self.why = "loss"
-            control.should_training_stop = True
-        if self.first:
             self._show(state)
+        if control.should_save:
+            self.saved = time.monotonic()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        if self.first:
-            folder = self.work / f"checkpoint-{state.global_step}"
-            write_text(folder / MARK, json.dumps(asdict(Spent(self.seconds))))
+        step = state.global_step
+        together.wait()  # every process writes its part
+        together.told(lambda: self._seal(step))
+        self.saving = time.monotonic() - self.saved
         self.saved = time.monotonic()
+        if step in self.candidates and not self.interrupted:
+            self.on_candidate(step)
+            self.saved = time.monotonic()
+
+    def _seal(self, step: int) -> None:
+        folder = checkpoint.folder_of(self.work, step)
+        checkpoint.seal(folder, self.seconds, self.why, self.hardware.sharded)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Keeps a line of progress on a terminal; elsewhere a line is printed now and then."""
-        if not (self.first and self.console.is_terminal):
+        if not (self.hardware.first and self.console.is_terminal):
             yield
             return
         columns = (
@@ -239,16 +261,6 @@ def cut(path: Path, step: int) -> None:
         except (ValueError, KeyError):
             break
     write_text(path, "".join(kept))
-
-
-def _agreed(*flags: bool) -> list[bool]:
-    """The flags that any process has set: all of them must stop or save at the same step."""
-    if not dist.is_initialized():
-        return list(flags)
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    said = torch.tensor([int(flag) for flag in flags], device=device)
-    dist.all_reduce(said, op=dist.ReduceOp.MAX)
-    return [bool(flag) for flag in said.tolist()]
 
 
 def _running(counts: Sequence[int]) -> list[int]:

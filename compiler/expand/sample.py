@@ -75,7 +75,7 @@ class Sample:
 
     `rejected` is the worst of the answers that this one won against, "" where there was one only.
     `rivals` are the (proxy, verified) scores of all of them, this one's first; a score that nobody
-    gave is NaN.
+    gave is NaN. `verify` is what checks other answers, as `compiler.verify.written` says it.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Sample:
     scores: Mapping[str, Score] = field(default_factory=dict)
     rejected: str = ""
     rivals: tuple[tuple[float, float], ...] = ()
+    verify: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

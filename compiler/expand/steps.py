@@ -30,7 +30,7 @@ from compiler.pipeline import (
 )
 from compiler.prompt import TEMPLATE_FAULTS, number, render
 from compiler.teacher import Request
-from compiler.verify import agreed
+from compiler.verify import Passed, agreed, written
 from compiler.verify.agreement import Agreement
 
 _STALE = 2  # rounds without anything new until a teacher counts as saturated
@@ -108,7 +108,7 @@ class Steps:
             case Spread():
                 return spread(trip, stage, draft)
             case Say():
-                return End(samples=[trip.sample(draft)])
+                return await self._say(trip, draft)
             case Unique():
                 raise AssertionError("it gathers")
 
@@ -153,6 +153,8 @@ class Steps:
             draft = replace(draft, replies=(*draft.replies, *keys))
         else:
             reason = await checker.run(draft.columns)
+            passed = () if reason else (Passed.of(checker, draft.columns),)
+            draft = replace(draft, passed=(*draft.passed, *passed))
         if stage.writes:
             verdict = int(not reason)
             scores = {**draft.scores, stage.writes: verdict}
@@ -160,6 +162,11 @@ class Steps:
         if reason:
             return End(drops=[trip.drop(stage.code, reason, "verify", draft)])
         return End([replace(draft, scores={**draft.scores, "verified": 1})])
+
+    async def _say(self, trip: Trip, draft: Draft) -> End:
+        """The sample of a draft, with what checks other answers to it."""
+        sample = trip.sample(draft)
+        return End(samples=[replace(sample, verify=await written(draft.passed, sample.answer))])
 
     async def _agree(
         self, trip: Trip, wanted: Agreement, draft: Draft
@@ -270,6 +277,7 @@ class Steps:
                     scores={},  # what its parent has is not its own
                     rejected=None,
                     rivals=(),
+                    passed=(),
                 )
                 for one, _, _ in current
             ]

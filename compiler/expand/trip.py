@@ -15,6 +15,7 @@ from compiler.lower import Unit
 from compiler.pipeline import Pipeline, Stage
 from compiler.prompt import TEMPLATE_FAULTS, Message, holds, render_text
 from compiler.teacher import Failure
+from compiler.verify import Passed
 
 Columns = Mapping[str, object]
 
@@ -26,7 +27,7 @@ class Draft:
     `trail` numbers the forks that it took, so that it draws what no other draft draws. The sample
     index of what it asks is the unit's times `stride` plus `offset`. `drawn` tells its draws,
     `lines` the window of a document that it was shown. `rejected` are the columns of the worst
-    draft that it won against, `rivals` the scores of all of them.
+    draft that it won against, `rivals` the scores of all of them. `passed` tells the checkers.
     """
 
     columns: Columns
@@ -42,6 +43,7 @@ class Draft:
     rejected: Columns | None = None
     rivals: tuple[tuple[float, float], ...] = ()
     pool: "tuple[Draft, ...]" = ()
+    passed: tuple[Passed, ...] = ()
 
     def with_columns(self, **columns: object) -> "Draft":
         return replace(self, columns={**self.columns, **columns})

@@ -32,13 +32,15 @@ class Kind(Protocol):
 
 
 class Said:
-    """The mapping of one checker; `files` are those of the pipeline's folder, by name.
+    """The mapping of one checker; `files` are those of the pipeline's folder, by name, and `named`
+    the texts of those that were read.
 
     Every reader raises BrokenChecker for a value that it cannot use.
     """
 
     def __init__(self, kind: str, values: Mapping[str, object], files: Mapping[str, bytes]) -> None:
         self.kind = kind
+        self.named: dict[str, str] = {}
         self._values = values
         self._files = files
 
@@ -112,9 +114,10 @@ class Said:
             near = did_you_mean(name, self._files)
             raise self.broken(f"no file `{name}` in the folder{near}", key)
         try:
-            return self._files[name].decode()
+            self.named[name] = self._files[name].decode()
         except UnicodeDecodeError:
             raise self.broken(f"`{name}` is not UTF-8 text", key) from None
+        return self.named[name]
 
 
 def did_you_mean(word: str, words: Collection[str]) -> str:

@@ -1,25 +1,91 @@
-"""`trivium evaluate`: a build and a student go in, scores come out."""
+"""`trivium evaluate`: a build and models go in, scores, differences and gates come out."""
 
 import json
+import re
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from compiler.cli.base import BUILD
+from compiler.cli.base import BUILD, TaxonomyOption
 from compiler.codes import E702, F608
 from compiler.diagnostics import Report
-from training import data, machine, run
-from training.commands.base import STUDENT, Data, Student, console, extra, fail, finish
+from training import data, machine, run, seen
+from training.commands.base import INTERRUPTED, STUDENT, Data, console, extra, fail, finish
+from training.commands.judging import JudgeName, open_judge
+
+EVALUATION = STUDENT.with_name("evaluation")
 
 
 def evaluate(
     build_folder: Data = BUILD,
-    student: Student = STUDENT,
+    student: Annotated[
+        Path | None,
+        typer.Option(
+            "--student",
+            metavar="DIR",
+            help="The folder of `trivium train`; else out/student, where no --model is named.",
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME=MODEL",
+            help="One more to ask: a folder or a name on the hub; repeat it for several.",
+        ),
+    ] = None,
+    general: Annotated[
+        Path | None,
+        typer.Option(
+            "--general",
+            metavar="FILE",
+            help="General questions in place of those that Trivium ships (JSON Lines).",
+        ),
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="End with status 1 where too much was forgotten.")
+    ] = False,
+    max_forgetting: Annotated[
+        float,
+        typer.Option(
+            "--max-forgetting",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="What a gate allows to be lost, as a share of the questions.",
+        ),
+    ] = 0.05,
+    judge: JudgeName = None,
+    taxonomy: TaxonomyOption = None,
+    harness: Annotated[
+        Path | None,
+        typer.Option(
+            "--harness",
+            metavar="DIR",
+            help="Also write the held-out questions there, as tasks of lm-evaluation-harness.",
+        ),
+    ] = None,
+    leaves: Annotated[bool, typer.Option("--leaves", help="Show every leaf.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for the result; else that of the student, or out/evaluation.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Measure every stage of a student."""
+    """Measure every stage of a student, or any models, side by side."""
+    named = _named(model or [])
+    if student is None and not named:
+        student = STUDENT
+    if gate and student is None:
+        raise typer.BadParameter("`--gate` is about a student: name it with `--student`")
     report = Report()
     build = data.read(build_folder, report)
     if build is None:
@@ -27,21 +93,72 @@ def evaluate(
     if not build.heldout:
         hint = "hold some seed examples back when building"
         report.add(E702, "the build has no held-out questions", hint=hint)
-    found = run.find(student, report)
-    if found and found.fingerprint != build.fingerprint:
+    found = run.find(student, report) if student else None
+    if found and found.fingerprint != build.fingerprint and seen.read(found.folder) is None:
         hint = "name its build with `--data`, or train again"
         report.add(F608, f"`{student}` was trained on another build", hint=hint)
-    if found is None or report.errors:
+    if report.errors:
         fail(report)
+    for name in named:
+        if found and name in found.stages:
+            raise typer.BadParameter(f"`{name}` is a stage of the student: use another name")
     with extra(report):
-        machine.prepare(found.base)
+        machine.prepare(next((w for w in named.values() if not machine.is_here(w)), _base(found)))
         from training import evaluate as evaluation
+        from training.evaluate import gates, models, table
+        from training.evaluate import general as questions
+        from training.evaluate.harness import export_harness
 
-        result = evaluation.evaluate(build, found, report, console())
+        asked = questions.read(general or questions.SHIPPED, report)
+        if harness and not report.errors:
+            known = seen.read(found.folder) if found else None
+            export_harness(build, harness, report, known or frozenset())
+        if asked is None or report.errors:
+            fail(report)
+        try:
+            with open_judge(judge, taxonomy, report) if judge else nullcontext() as believed:
+                if report.errors:
+                    fail(report)
+                result = evaluation.evaluate(
+                    build,
+                    found,
+                    report,
+                    console(),
+                    models=[models.Model(*one) for one in named.items()],
+                    questions=asked,
+                    judge=believed,
+                    limit=max_forgetting,
+                    folder=out or (None if found else EVALUATION),
+                )
+        except KeyboardInterrupt:
+            typer.echo("stopped; run the same command again to go on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         if result is None:
             fail(report)
+        if gate:
+            gates.tell(result["gates"], report)
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
     else:
-        evaluation.table(result, Console(width=None if sys.stdout.isatty() else 110))
+        width = None if sys.stdout.isatty() else 120
+        table.show(result, Console(width=width, highlight=False, markup=False), leaves=leaves)
+        for line in believed.lines() if believed else ():
+            typer.echo(line)
     finish(report)
+
+
+def _base(found: run.Run | None) -> str:
+    return found.base if found else ""
+
+
+def _named(given: list[str]) -> dict[str, str]:
+    """The models of `--model`, by name."""
+    named: dict[str, str] = {}
+    for one in given:
+        name, _, where = one.partition("=")
+        if not re.fullmatch(r"[\w.-]+", name) or not where:
+            raise typer.BadParameter(f"`--model {one}`: write NAME=MODEL")
+        if name in named:
+            raise typer.BadParameter(f"two models are named `{name}`")
+        named[name] = where
+    return named

@@ -1,181 +1,244 @@
-"""A trained student and its build go in; what every stage answers, and how well, comes out.
+"""A build and models go in; what each of them answers, how well, and what became better or worse,
+comes out.
 
-A file of its own because the same questions go to every stage, in one way: greedy answers, compared
-as SQuAD does (Rajpurkar et al. 2016, arXiv:1606.05250), and the loss of the reference answer. The
-"trained" set is what the student was taught, the "validation" set are samples that were kept aside
-and are in no phase, the "heldout" set are people's questions that are in no sample.
+A package of its own because the same questions go to every model, in one way: greedy answers,
+compared as SQuAD does (Rajpurkar et al. 2016, arXiv 1606.05250), the loss of the reference answer,
+and a choice among answers of the leaf by their likelihood a character, as `acc_norm` of
+lm-evaluation-harness counts it.
 """
 
 import hashlib
 import json
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
-from rich.table import Table
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compiler.diagnostics import Report, counted
-from training import student
-from training.ask import Answer, ask
-from training.data import Build, Sample
-from training.machine import settle, write_text
-from training.metrics import exact_match, token_f1
+from compiler.progress import Progress
+from training import seen, student
+from training.ask import Answer, Question, asking
+from training.data import Build, read_json
+from training.evaluate import gates, general, kept
+from training.evaluate.checked import checked
+from training.evaluate.compare import compare
+from training.evaluate.judged import Judge
+from training.evaluate.models import Model, fingerprint, stages
+from training.evaluate.questions import GENERAL, SETS, gather
+from training.evaluate.scores import DIGITS, Columns, Measure, columns, groups, nested, score
+from training.machine import Hardware, settle, write_text
+from training.recipe import CONTROL
 from training.run import EVALUATED, EVALUATION, Run
+from training.where import RUN, stage_of
 
-PER_LEAF = 16
-SETS = ("trained", "validation", "heldout")
-
-
-def questions(build: Build) -> dict[str, tuple[Sample, ...]]:
-    """The questions of each set; trained ones are at most PER_LEAF per leaf, chosen by hash."""
-    taught: dict[str, list[Sample]] = defaultdict(list)
-    for sample in (*build.phase1, *build.phase2):
-        if not sample.replay and len(sample.messages) > 1:
-            taught[sample.leaf].append(sample)
-    chosen = [
-        sample
-        for _, samples in sorted(taught.items())
-        for sample in sorted(samples, key=lambda s: hashlib.sha256(s.id.encode()).digest())[
-            :PER_LEAF
-        ]
-    ]
-    return {"trained": tuple(chosen), "validation": build.validation, "heldout": build.heldout}
+Asked = Mapping[str, Sequence[Question]]
+Given = Mapping[str, Mapping[str, Sequence[Answer]]]
+"""By set, then by model, the answers in the order of the questions."""
 
 
-def evaluate(build: Build, run: Run, report: Report, console: Console) -> dict[str, Any] | None:
-    """Evaluates every stage and writes evaluation.json; what was asked before is only read."""
-    hardware = settle(run.threads)
-    sets = questions(build)
-    asked = [sample for name in SETS for sample in sets[name]]
-    given: dict[str, list[Answer]] = {}
-    for stage in run.stages:
-        where = run.where(stage)
-        key = _key(where, run.base, asked)
-        kept = run.folder / EVALUATED / f"{key}.json"
-        if answers := _kept(kept):
-            given[stage] = answers
-            continue
-        console.print(f"{stage}: {counted(len(asked), 'question')}")
-        tokenizer = student.load_tokenizer(where, report)
-        model = student.load_model(where, report, base=run.base, bf16=hardware.bf16)
-        if tokenizer is None or model is None:
+def evaluate(
+    build: Build,
+    run: Run | None,
+    report: Report,
+    console: Console,
+    *,
+    models: Sequence[Model] = (),
+    questions: Sequence[Question] | None = None,
+    judge: Judge | None = None,
+    limit: float = gates.MAX_FORGETTING,
+    folder: Path | None = None,
+) -> dict[str, Any] | None:
+    """Asks the stages of `run` and then `models`, and writes evaluation.json into `folder` (that of
+    the run); what was asked before is only read. None where the report has errors.
+
+    `questions` are the general ones (those that are shipped); `judge` scores what is said; `limit`
+    is what the gates allow to be lost. A KeyboardInterrupt loses one batch.
+    """
+    hardware = settle(run.threads if run else 0)
+    everyone = [*(stages(run) if run else ()), *models]
+    if questions is None:
+        questions = general.read(general.SHIPPED, report)
+    if questions is None:
+        return None
+    own = run is None or run.fingerprint == build.fingerprint
+    asked, left = gather(build, questions, _taught(everyone), report, own=own)
+    home = folder or (run.folder if run else Path())
+    given: dict[str, dict[str, list[Answer]]] = {name: {} for name in asked}
+    for model in everyone:
+        if (answers := _answers(model, asked, home / EVALUATED, hardware, report, console)) is None:
             return None
-        model.to(hardware.device).eval()
-        given[stage] = ask(model, tokenizer, asked)
-        kept.parent.mkdir(exist_ok=True)
-        write_text(kept, json.dumps([asdict(one) for one in given[stage]], ensure_ascii=False))
-    result = _result(run, sets, given)
-    write_text(run.folder / EVALUATION, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+        for name in asked:
+            given[name][model.name] = answers[name]
+    measures: dict[str, Measure] = {"checked": partial(checked, report=report)}
+    if judge:
+        measures["judged"] = judge
+    found = {
+        name: {
+            model: columns(asked[name], answers, measures) for model, answers in given[name].items()
+        }
+        for name in asked
+    }
+    told = {name: list(_told(name, asked[name], given[name], found[name])) for name in asked}
+    phases = _phases(run) if run else []
+    result: dict[str, Any] = {
+        "fingerprint": build.fingerprint,
+        "stages": [model.name for model in everyone if model.stage],
+        "models": [
+            {"name": model.name} | ({} if model.stage else {"where": model.where})
+            for model in everyone
+        ],
+        "left_out": left,
+        "sets": {name: _scores(asked[name], found[name]) for name in asked},
+        "comparisons": [
+            {"model": model, "against": against, "sets": _compared(asked, found, against, model)}
+            for against, model in _pairs([model.name for model in everyone], phases)
+        ],
+        "gates": [],
+        "answers": [row for name in SETS for row in told[name]],
+        "general": told[GENERAL],
+    }
+    if run:
+        found_gates = gates.measured(build, phases, asked, found, limit)
+        result["gates"] = [one.as_json() for one in found_gates]
+    if judge:
+        result["judge"] = judge.as_json()
+    home.mkdir(parents=True, exist_ok=True)
+    write_text(home / EVALUATION, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
 
 
-def _kept(path: Path) -> list[Answer]:
-    """The answers of an earlier evaluation; none where the file is not there, or damaged."""
-    try:
-        return [Answer(**one) for one in json.loads(path.read_text("utf-8"))]
-    except (OSError, ValueError, TypeError):
-        return []
+def _taught(models: Iterable[Model]) -> frozenset[str]:
+    """What the runs that the models are of say that they were taught."""
+    folders = sorted({Path(stage_of(model.where)).parent for model in models})
+    return frozenset().union(*(seen.read(folder) or () for folder in folders))
 
 
-def _key(where: str, base: str, asked: Iterable[Sample]) -> str:
-    """A fingerprint of a stage's weights, and of what it is asked."""
-    known = hashlib.sha256()
-    for name in dict.fromkeys((where, base)):
-        files = sorted(Path(name).glob("*.safetensors")) if Path(name).is_dir() else []
-        for file in files:
-            with file.open("rb") as data:
-                known.update(hashlib.file_digest(data, "sha256").digest())
-        if not files:
-            known.update(name.encode())
-    for sample in asked:
-        known.update(json.dumps([sample.id, sample.messages], sort_keys=True).encode())
+def _phases(run: Run) -> list[tuple[str, str]]:
+    """The phases that are done, with what they are trained on; the control is none."""
+    recipe = (read_json(run.folder / RUN, "run") or {}).get("recipe", {})
+    known = [(phase["name"], str(phase.get("data", ""))) for phase in recipe.get("phases", ())]
+    return [(name, data) for name, data in known if name in run.stages and name != CONTROL]
+
+
+def _pairs(models: Sequence[str], phases: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Who is compared: all others with the first, and the last phase with the one before."""
+    pairs = [(models[0], other) for other in models[1:]]
+    if len(phases) > 1:
+        pairs.append((phases[-2][0], phases[-1][0]))
+    return pairs
+
+
+def _answers(
+    model: Model,
+    asked: Asked,
+    folder: Path,
+    hardware: Hardware,
+    report: Report,
+    console: Console,
+) -> dict[str, list[Answer]] | None:
+    """What a model answers in each set; it is loaded only where something is still to be asked."""
+    weights = fingerprint(model, str(hardware.bf16))
+    paths = {name: folder / f"{_key(weights, asked[name])}.jsonl" for name in asked}
+    known = {name: kept.read(path) for name, path in paths.items()}
+    todo = [name for name in asked if not all(i in known[name] for i in range(len(asked[name])))]
+    if todo:
+        loaded = _loaded(model, hardware, report)
+        if loaded is None:
+            return None
+        total = sum(len(asked[name]) for name in todo)
+        console.print(f"{model.name}: {counted(total, 'question')}")
+        with Progress(f"{model.name}: question", total) as progress:
+            for name in todo:
+                for batch in asking(*loaded, asked[name], known[name]):
+                    if not batch.keys() <= known[name].keys():
+                        kept.append(paths[name], batch)
+                    known[name] |= batch
+                    progress.done += len(batch) - 1
+                    progress.step()
+    return {name: [known[name][i] for i in range(len(asked[name]))] for name in asked}
+
+
+def _loaded(
+    model: Model, hardware: Hardware, report: Report
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase] | None:
+    tokenizer = student.load_tokenizer(model.where, report)
+    if tokenizer is None:
+        return None
+    found = student.load_model(model.where, report, base=model.base, bf16=hardware.bf16)
+    if found is None:
+        return None
+    if not getattr(found, "is_quantized", False):  # quantized weights are where they belong
+        torch.nn.Module.to(found, hardware.device)
+    return found.train(False), tokenizer
+
+
+def _key(weights: str, asked: Sequence[Question]) -> str:
+    """A mark of a model's weights, and of what it is asked."""
+    known = hashlib.sha256(weights.encode())
+    for one in asked:
+        row = [one.sample.id, one.sample.messages, one.options, one.speak]
+        known.update(json.dumps(row, sort_keys=True).encode())
     return known.hexdigest()[:24]
 
 
-def _result(
-    run: Run, sets: Mapping[str, Sequence[Sample]], given: Mapping[str, Sequence[Answer]]
+def _scores(asked: Sequence[Question], found: Mapping[str, Columns]) -> dict[str, Any]:
+    """The scores of each model over all questions of a set, and per branch and leaf."""
+    parts = groups(asked)
+    return {
+        model: nested({key: score(asked, columns, part) for key, part in parts.items()})
+        for model, columns in found.items()
+    }
+
+
+def _compared(
+    asked: Asked, found: Mapping[str, Mapping[str, Columns]], against: str, model: str
 ) -> dict[str, Any]:
-    scores: dict[str, dict[str, object]] = {}
-    told: list[dict[str, object]] = []
-    start = 0
-    for name in SETS:
-        samples = sets[name]
-        part = slice(start, start + len(samples))
-        start += len(samples)
-        scores[name] = {stage: _scores(samples, given[stage][part]) for stage in run.stages}
-        told += [
-            {
-                "id": sample.id,
-                "leaf": sample.leaf,
-                "branch": sample.branch,
-                "set": name,
-                "question": sample.question,
-                "reference": sample.answer,
-                "answers": {stage: given[stage][part][i].text for stage in run.stages},
+    """For each set, and each group and measure of it, the difference of two models."""
+    told: dict[str, Any] = {}
+    for name, questions in asked.items():
+        # A general question stands on no text of others, so each is a unit of its own.
+        units = [q.sample.id if name == GENERAL else q.sample.leaf for q in questions]
+        first, second = found[name][against], found[name][model]
+        parts: dict[tuple[str, str], dict[str, Any]] = {}
+        for key, part in groups(questions).items():
+            each = {
+                measure: compare(measure, first[measure], second[measure], units, part)
+                for measure in first
+                if measure in second
             }
-            for i, sample in enumerate(samples)
-        ]
-    return {
-        "fingerprint": run.fingerprint,
-        "stages": list(run.stages),
-        "sets": scores,
-        "answers": told,
-    }
+            parts[key] = {measure: one.as_json() for measure, one in each.items() if one}
+        told[name] = nested(parts)
+    return told
 
 
-def _scores(samples: Sequence[Sample], answers: Sequence[Answer]) -> dict[str, Any]:
-    """Scores over all, per branch and per leaf."""
-    branches: dict[str, list[tuple[Sample, Answer]]] = defaultdict(list)
-    leaves: dict[str, list[tuple[Sample, Answer]]] = defaultdict(list)
-    pairs = list(zip(samples, answers, strict=True))
-    for sample, answer in pairs:
-        branches[sample.branch].append((sample, answer))
-        leaves[sample.leaf].append((sample, answer))
-    return {
-        "all": score(pairs),
-        "branches": {name: score(group) for name, group in sorted(branches.items())},
-        "leaves": {name: score(group) for name, group in sorted(leaves.items())},
-    }
-
-
-def score(pairs: Sequence[tuple[Sample, Answer]]) -> dict[str, float]:
-    """Means over questions; `loss` is the mean over the reference's tokens (nats)."""
-    if not pairs:
-        return {"n": 0}
-    n, tokens = len(pairs), sum(answer.tokens for _, answer in pairs)
-    loss = sum(answer.nll for _, answer in pairs) / max(1, tokens)
-    return {
-        "n": n,
-        "exact_match": round(sum(exact_match(a.text, s.answer) for s, a in pairs) / n, 4),
-        "f1": round(sum(token_f1(a.text, s.answer) for s, a in pairs) / n, 4),
-        "loss": round(loss, 4),
-        "perplexity": round(math.exp(min(loss, 50.0)), 2),
-    }
-
-
-_TITLES = {
-    "trained": "trained facts",
-    "validation": "samples kept aside: the same leaves, in no phase",
-    "heldout": "held-out questions",
-}
-
-
-def table(result: Mapping[str, Any], console: Console) -> None:
-    """Prints, for each set, the branches against the stages."""
-    stages: list[str] = result["stages"]
-    for name, by_stage in result["sets"].items():
-        first = by_stage[stages[0]]
-        if not first["all"]["n"]:
-            continue
-        title = f"{_TITLES[name]}: exact match (token F1)"
-        shown = Table("", "n", *stages, title=title, title_justify="left", title_style="bold")
-        for label in ("all", *first["branches"]):
-            each = [by_stage[stage] for stage in stages]
-            cells = [one["all"] if label == "all" else one["branches"][label] for one in each]
-            values = [f"{cell['exact_match']:.2f} ({cell['f1']:.2f})" for cell in cells]
-            shown.add_row(label, str(cells[0]["n"]), *values)
-        console.print(shown)
+def _told(
+    name: str,
+    asked: Sequence[Question],
+    given: Mapping[str, Sequence[Answer]],
+    found: Mapping[str, Columns],
+) -> Iterable[dict[str, Any]]:
+    """The questions of a set, what every model answered, and the value of it by every measure."""
+    measures = list(dict.fromkeys(measure for each in found.values() for measure in each))
+    for i, one in enumerate(asked):
+        values = {
+            measure: {
+                model: round(float(each[measure].above[i] / each[measure].below[i]), DIGITS)
+                for model, each in found.items()
+                if measure in each and each[measure].applies[i]
+            }
+            for measure in measures
+        }
+        yield {
+            "id": one.sample.id,
+            "leaf": one.sample.leaf,
+            "branch": one.sample.branch,
+            "set": name,
+            "question": one.sample.question,
+            "reference": one.sample.answer,
+            "answers": {model: answers[i].text for model, answers in given.items() if one.speak},
+            "values": {measure: each for measure, each in values.items() if each},
+        }
