@@ -4,12 +4,14 @@ Both train the same model on the same samples, those of the shipped taxonomy's b
 that have a label; padding, questions and contexts have none.
 """
 
+import gc
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from goals import fresh
@@ -17,7 +19,7 @@ from goals import fresh
 from compiler.resources import TAXONOMY
 
 TRIVIUM = Path(sys.executable).parent / "trivium"
-EPOCHS = 2
+EPOCHS = 1
 
 
 def compiled(folder):
@@ -58,6 +60,7 @@ class Setting:
         samples = [*self.build.phase1, *(s for s in self.build.phase2 if not s.replay)]
         limits = encode.Limits(max_length=self.recipe.max_length)
         self.sequences = encode.encode("bench", samples, self.tokenizer, limits, report)
+        self.made = []
         self.taught = EPOCHS * sum(self.sequences.taught)
         self.tokens = EPOCHS * sum(self.sequences.lengths)
 
@@ -65,6 +68,14 @@ class Setting:
         from training import student
 
         return student.make_model(self.recipe.student, self.tokenizer, self.recipe)
+
+    def batches(self, order):
+        """Those of an order; `made` has them as tensors."""
+        from training.trainer import Batches
+
+        batches = Batches(self.sequences, order, self.tokenizer.pad_token_id)
+        self.made = self.made or [batches([{"row": number}]) for number in range(len(order))]
+        return batches
 
     def run(self):
         """A PhaseRun: our order, log, progress and checkpoints."""
@@ -83,24 +94,38 @@ class Setting:
         return PhaseRun(self.phase, self.sequences, nothing, *told)
 
 
+@contextmanager
+def clocked():
+    """Gives a list that gets the CPU seconds of every `train` of a trainer, whoever calls it."""
+    from transformers import Trainer
+
+    train, spent = Trainer.train, []
+
+    def timed(self, *words, **more):
+        start = time.process_time()
+        try:
+            return train(self, *words, **more)
+        finally:
+            spent.append(time.process_time() - start)
+
+    Trainer.train = timed
+    try:
+        yield spent
+    finally:
+        Trainer.train = train
+
+
 def ours(setting):
-    """CPU seconds, from the trainer's making to the weights on disk."""
-    run, model = setting.run(), setting.model()
-    start = time.process_time()
-    run.train(model, setting.tokenizer)
-    return time.process_time() - start
+    """A phase of ours, to the weights on disk."""
+    setting.run().train(setting.model(), setting.tokenizer)
 
 
 def plain(setting, **changes):
-    """TRL's SFTTrainer as it comes: padded batches of about as many samples as our steps have.
-
-    CPU seconds of its training alone: that it reads its data set before is not counted.
-    """
+    """TRL's SFTTrainer as it comes, on padded batches of as many samples as our steps have."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    run = setting.run()
-    samples = setting.sequences.samples
+    run, samples = setting.run(), setting.sequences.samples
     rows = [{"prompt": list(s.messages[:-1]), "completion": [s.messages[-1]]} for s in samples]
     arguments = SFTConfig(
         output_dir=str(run.work),
@@ -113,44 +138,37 @@ def plain(setting, **changes):
         save_strategy="no",
         **changes,
     )
+    data = Dataset.from_list(rows)
     trainer = SFTTrainer(
-        setting.model(),
-        arguments,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=setting.tokenizer,
+        setting.model(), arguments, train_dataset=data, processing_class=setting.tokenizer
     )
     silence(trainer)
-    start = time.process_time()
     trainer.train()
-    return time.process_time() - start
 
 
-def plain_lean(setting):
-    """The same without its activation checkpointing, which saves no memory here."""
-    return plain(setting, activation_checkpointing=False)
+def lean(setting):
+    """The same without the checkpointing of activations, which TRL does by default."""
+    plain(setting, activation_checkpointing=False)
 
 
 def bare(setting):
     """SFTTrainer with our settings, our loss and our packed rows, which are tensors before it
-    begins; no log, no progress, no record, no order. CPU seconds as for `ours`.
+    begins; no log, no progress, no record, no order.
     """
     from datasets import Dataset
     from trl import SFTConfig
 
-    from training.trainer import Batches, Trainer
+    from training.trainer import Trainer
 
     run, model = setting.run(), setting.model()
-    batches = Batches(setting.sequences, run.order, setting.tokenizer.pad_token_id)
-    made = [batches([{"row": number}]) for number in range(len(run.order))]
-    start = time.process_time()
     settings = run.settings(True) | {"logging_strategy": "no"}
-    trainer = Trainer(model, SFTConfig(**settings), batches)
+    trainer = Trainer(model, SFTConfig(**settings), setting.batches(run.order))
+    made = setting.made
     trainer.train_dataset = Dataset.from_dict({"row": range(len(made))})
     trainer.data_collator = lambda rows: dict(made[rows[0]["row"]])
     silence(trainer)
     trainer.train()
     model.save_pretrained(run.work / "end")
-    return time.process_time() - start
 
 
 def silence(trainer):
@@ -160,55 +178,55 @@ def silence(trainer):
 
 
 def alone(name, build, scratch):
-    """Of one way in a process of its own: CPU seconds, memory at most in MB, tokens that teach."""
-    setting = Setting(build, scratch)
-    seconds = globals()[name](setting)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return seconds, most, setting.taught, setting.tokens
+    """Memory at most, in MB, of one way in a process of its own."""
+    WAYS[name](Setting(build, scratch))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_turn(names, build, scratch, rounds):
-    """CPU seconds of several ways in one process, in turn, each round in another order."""
+    """Of several ways in one process, in turn: CPU seconds of the whole and of `train` alone; then
+    the tokens that were trained on and those that teach.
+    """
     setting = Setting(build, scratch)
     found = {name: [] for name in names}
-    for name in names:  # what is slow at first is not counted
-        globals()[name](setting)
-    for turn in range(rounds):
+    for turn in range(1 + rounds):
         for name in names if turn % 2 else reversed(names):
-            found[name].append(globals()[name](setting))
-    return found
+            gc.collect()
+            with clocked() as spent:
+                start = time.process_time()
+                WAYS[name](setting)
+                found[name].append((time.process_time() - start, *spent))
+    # The first turn loads what is loaded once.
+    return {name: some[1:] for name, some in found.items()}, setting.tokens, setting.taught
+
+
+WAYS = {"ours": ours, "plain": plain, "lean": lean, "bare": bare}
 
 
 def throughput(goals, scratch, rounds):
-    build = compiled(scratch)
-    names = ("ours", "plain", "plain_lean")
-    runs = {name: [] for name in names}
-    for turn in range(max(2, rounds)):
-        for name in names if turn % 2 else reversed(names):
-            runs[name].append(fresh(alone, name, build, scratch))
-    seconds = {name: statistics.median(run[0] for run in some) for name, some in runs.items()}
-    memory = {name: statistics.median(run[1] for run in some) for name, some in runs.items()}
-    _, _, taught, tokens = runs["ours"][0]
-    about = f"{tokens:,} tokens without padding, {tokens / seconds['ours']:,.0f} a second"
-    goals.say("ours: tokens that teach a CPU second", taught / seconds["ours"], about=about)
-    for name, words in (("plain", "TRL's defaults"), ("plain_lean", "TRL, no checkpointing")):
-        about = f"{tokens / seconds[name]:,.0f} tokens without padding a second"
-        goals.say(f"{words}: tokens that teach", taught / seconds[name], about=about)
+    build, names = compiled(scratch), ("ours", "plain", "lean")
+    runs, tokens, taught = fresh(in_turn, names, build, scratch, rounds)
+    seconds = {name: statistics.median(one for _, one in some) for name, some in runs.items()}
+    said = {"ours": "ours", "plain": "TRL's defaults", "lean": "TRL without checkpointing"}
+    for name, words in said.items():
+        about = f"{tokens / seconds[name]:,.0f} tokens without padding"
+        goals.say(f"{words}: tokens that teach a second", taught / seconds[name], about=about)
     ratio = seconds["plain"] / seconds["ours"]
     goals.say("ours: times TRL's defaults", ratio, 2.5, True, " x")
+    goals.say("ours: times TRL without checkpointing", seconds["lean"] / seconds["ours"], unit=" x")
+    memory = {name: fresh(alone, name, build, scratch) for name in names[:2]}
+    about = f"{memory['ours']:,.0f} of {memory['plain']:,.0f} MB, libraries counted"
     goals.say(
-        "ours: times TRL, no checkpointing", seconds["plain_lean"] / seconds["ours"], unit=" x"
+        "memory at most, of that of TRL's defaults", memory["ours"] / memory["plain"], about=about
     )
-    about = f"{memory['ours']:,.0f} MB to {memory['plain']:,.0f} MB, libraries counted"
-    goals.say("memory at most, of that of TRL", memory["ours"] / memory["plain"], about=about)
 
 
 def overhead(goals, scratch, rounds):
     build = scratch / "build"
     build = build if build.exists() else compiled(scratch)
-    found = fresh(in_turn, ("ours", "bare"), build, scratch, 2 * rounds)
-    pairs = zip(found["ours"], found["bare"], strict=True)
-    ratios = sorted(100 * (one / other - 1) for one, other in pairs)
+    runs, *_ = fresh(in_turn, ("ours", "bare"), build, scratch, 2 * rounds)
+    pairs = zip(runs["ours"], runs["bare"], strict=True)
+    ratios = sorted(100 * (one / other - 1) for (one, _), (other, _) in pairs)
     about = f"median of {len(ratios)}, from {ratios[0]:.1f} to {ratios[-1]:.1f}"
     goals.say(
         "overhead over a bare SFTTrainer", statistics.median(ratios), 3, unit="%", about=about

@@ -226,6 +226,7 @@ F619 = _warning(
 F620 = _error("F620", "unfit-adapters", "the adapters do not fit the student")
 F621 = _error("F621", "diverged", "the loss is no number any more")
 F622 = _warning("F622", "plain-template", "the student has no chat template")
+F623 = _error("F623", "busy-folder", "another process trains in the folder")
 
 # E: evaluation
 E701 = _error("E701", "no-student", "the folder holds no trained student")

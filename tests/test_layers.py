@@ -317,6 +317,7 @@ ORDER = (
     "training.record",
     "training.phase",
     "training.preference",
+    "training.stage",
     "training.run",
     "training.launch",
     "training.plan.files",

@@ -103,14 +103,13 @@ def start(launch: Launch, words: Sequence[str], logs: Path, report: Report) -> t
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(GRACE))
     os.environ["ACCELERATE_USE_CPU"] = str(launch.cpu).lower()
-    if launch.cpu:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
     given = ["--config_file", str(launch.path), "--module"]
     given += [] if launch.kind == SHARDED else ["--multi_gpu"]  # its launcher, for CPUs too
     if launch.machines == 1 and launch.port is None:
         given += ["--main_process_port", "0"]
     args = launch_command_parser().parse_args([*given, "training.cli", *words])
     args.mixed_precision = "no"  # the recipe's `precision` says it
+    args.use_cpu = launch.cpu
     args.log_dir = str(logs)
     silent = range(1 if launch.first else 0, launch.here)
     args.redirects = ",".join(f"{number}:3" for number in silent) or "0"
@@ -194,8 +193,10 @@ def _counts(tree: Tree, value: Mapping[str, Any], recipe: Recipe, report: Report
                 f"shared by {count} processes"
             )
             fits = [str(one) for one in range(2, step + 1) if step % one == 0][:6]
-            one_of = f"use {' or '.join(fits)} processes, or " if fits else ""
-            whole = -(-phase.accumulation // count) * count
+            one_of = f"use {', '.join(fits)} processes, or " if fits else ""
+            most = phase.accumulation + count
+            sizes = range(phase.accumulation, most + 1)
+            whole = next(one for one in sizes if phase.batch * one % count == 0)
             hint = f"{one_of}write `accumulation: {whole}` in the recipe"
             report.add(F616, message, span, hint)
 

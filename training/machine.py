@@ -5,14 +5,17 @@ it imports none of them until it is asked for the hardware.
 """
 
 import errno
+import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+RUNS = "runs"
+"""The folder, in that of a stage, of what TensorBoard reads."""
 LOST = 75
 """The exit status of a process that lost another one of its run."""
 EXTRA = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "tokenizers")
@@ -41,12 +44,26 @@ class Hardware:
 
 
 def is_here(model: str) -> bool:
-    """Whether a model is a folder, written as a path, or in the hub's cache on this machine."""
+    """Whether a model is a folder, written as a path, or whole in the hub's cache on this machine:
+    a plan fetches small files, and a download may have been cut short.
+    """
     if model.startswith((".", "/", "~")) or Path(model).is_dir():
         return True
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    return (cache / f"models--{model.replace('/', '--')}" / "snapshots").is_dir()
+    snapshots = cache / f"models--{model.replace('/', '--')}" / "snapshots"
+    return any(_is_whole(one) for one in snapshots.glob("*"))
+
+
+def _is_whole(snapshot: Path) -> bool:
+    """Whether all weights of a model, or of adapters, are in a folder."""
+    for index in snapshot.glob("*.index.json"):
+        try:
+            parts = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError):
+            return False
+        return all((snapshot / part).exists() for part in parts)
+    return any(True for kind in ("*.safetensors", "*.bin") for _ in snapshot.glob(kind))
 
 
 def prepare(model: str = "") -> None:
@@ -104,6 +121,14 @@ def settle(threads: int, precision: str = "auto") -> Hardware:
     return Hardware(device, bf16, process, processes, sharded)
 
 
+def track(trackers: Sequence[str], folder: Path) -> None:
+    """Tells trackers where their files go, and a name for the project where the user has none."""
+    if trackers:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder)
+        for name in ("WANDB_PROJECT", "MLFLOW_EXPERIMENT_NAME"):
+            os.environ.setdefault(name, "trivium")
+
+
 def _said(name: str) -> bool:
     return os.environ.get(name, "").lower() in ("1", "true", "yes")
 
@@ -120,6 +145,25 @@ def write_text(path: Path, text: str) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process is in this block for `folder`; the system opens it again for others
+    however this one ends.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as wrong:  # a network's file system may know no locks
+        yield wrong.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    else:
+        yield True
+    finally:
+        os.close(held)
 
 
 @contextmanager

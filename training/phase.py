@@ -25,7 +25,7 @@ from training.ask import Question, asking
 from training.checkpoint import step_of
 from training.choose import Candidate, Choice, Questions, choose, may_win
 from training.encode import Sequences
-from training.machine import Hardware, whole_folder
+from training.machine import RUNS, Hardware, track, whole_folder
 from training.order import Order, order
 from training.recipe import Phase, Recipe
 from training.record import Recorder
@@ -97,8 +97,12 @@ class PhaseRun:
         found = together.told(self._begin)
         mark, begun = checkpoint.read(found), step_of(found)
         if found and mark.sharded != self.hardware.sharded:
-            raise ShardedError(found)
+            how = "shared its weights out" if mark.sharded else "did not share its weights out"
+            raise ShardedError(
+                f"`{found}` is of a launch that {how}, which this one does otherwise"
+            )
         self.candidates = self._known()
+        track(self.recipe.trackers, self.work / RUNS)
         trainer = self._trainer(model)
         self.needed = _bytes(trainer.model)
         steps = _spread(self.phase.choose.checkpoints, self.order.steps) if self._chooses else ()
@@ -122,6 +126,10 @@ class PhaseRun:
                 end = trainer.state.global_step
             except Ended:
                 end = begun
+            if "wandb" in self.recipe.trackers and self.hardware.first:
+                import wandb
+
+                wandb.finish()  # the next phase is a run of its own
             if watch.why == "diverged":
                 raise DivergedError(self.phase.name, end)
             if not watch.why:
@@ -262,7 +270,7 @@ class DivergedError(Exception):
 
 
 class ShardedError(Exception):
-    """A phase was begun with its weights shared out and is to go on without, or the reverse."""
+    """A phase that shared its weights out is to go on without, or the reverse."""
 
 
 def _bytes(model: PreTrainedModel) -> int:

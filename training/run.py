@@ -7,71 +7,26 @@ on after any crash.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from compiler.codes import E701, F608, F612, F614, F616, F621
-from compiler.diagnostics import Report, counted
-from compiler.progress import Progress
-from training import checkpoint
-from training.choose import Questions, questions
+from compiler.codes import E701, F608, F612, F623
+from compiler.diagnostics import Report
+from training import stage as making
 from training.data import Build, read_json
-from training.encode import Limits, Sequences, encode
-from training.machine import (
-    Hardware,
-    drop,
-    link_folder,
-    no_room,
-    settle,
-    share,
-    whole_folder,
-    write_text,
-)
-from training.mistakes import PREFERENCES
-from training.order import order
-from training.pairs import encode_pairs
-from training.recipe import (
-    BASE,
-    CONTROL,
-    Embedded,
-    Phase,
-    Recipe,
-    test_hardware,
-    test_trackers,
-)
-from training.replay import Drawn, own_of, samples_of
-from training.where import RUN, merged_base, tie
+from training.machine import Hardware, alone, drop, settle, share, whole_folder, write_text
+from training.recipe import BASE, CONTROL, Embedded, Recipe, test_hardware, test_trackers
+from training.stage import STAGE, WORK, Stage, room
+from training.where import RUN, merged_base
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-    from transformers import PreTrainedTokenizerBase as Tokenizer
-
-    from training.choose import Choice
-    from training.phase import PhaseRun
-    from training.watch import Outcome
-
-STAGE = "stage.json"
-LOG, ORDER = "log.jsonl", "order.jsonl"
-RUNS = "runs"  # what TensorBoard reads
-WORK = "work"
 MERGED = "merged"
 EVALUATION = "evaluation.json"
 EVALUATED = "evaluated"  # answers, by the weights that gave them
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One student to make: `phase` trained on what `after` left; replay or not."""
-
-    name: str
-    phase: Phase
-    after: str
-    replay: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +104,11 @@ def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Repor
     found = read_json(out / RUN, "run") or {}
     if found and not fresh:
         return True
-    with _room(out, report):
+    with room(out, report), _alone(out, report) as free:
+        if not free:
+            return False
         for name in sorted(_made(found)):
             drop(out / name)
-        out.mkdir(parents=True, exist_ok=True)
         run = {"fingerprint": build.fingerprint, "recipe": recipe.as_json(), "stages": []}
         write_text(out / RUN, json.dumps(run, indent=1) + "\n")
         return True
@@ -194,59 +150,6 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """What a stage is trained on, and what its checkpoints are asked."""
-
-    drawn: Drawn
-    sequences: Sequences
-    questions: Questions
-
-
-def _given(
-    build: Build, recipe: Recipe, stage: Stage, tokenizer: "Tokenizer", report: Report
-) -> _Given:
-    """Reads a stage's samples; reports what is left out, empty, or too little."""
-    from training.phase import warn_of_few
-
-    phase = replace(stage.phase, name=stage.name)
-    earlier = recipe.phases[: recipe.phases.index(stage.phase)]
-    drawn = samples_of(build, phase, replace(recipe, replay=stage.replay), earlier, report)
-    read = encode_pairs if phase.data == PREFERENCES else encode
-    limits = Limits(recipe.min_characters, recipe.min_tokens, recipe.max_length)
-    with Progress(f"{stage.name}: samples read", len(drawn.samples)) as progress:
-        sequences = read(stage.name, drawn.samples, tokenizer, limits, report, progress.step)
-    if sequences.samples:
-        lengths, taught = sequences.lengths, sequences.taught
-        warn_of_few(phase, order(lengths, taught, phase, recipe), report)
-    before = [sample for one in earlier for sample in own_of(build, one.data)]
-    return _Given(drawn, sequences, questions(build, drawn.own, before))
-
-
-@contextmanager
-def _room(out: Path, report: Report, needed: Callable[[], int] = lambda: 0) -> Iterator[None]:
-    """F614 where the block cannot write into `out`; what was cut short is deleted. `needed` tells
-    about how many bytes it wants to write (0: not known).
-    """
-    try:
-        yield
-    except BaseException as wrong:  # a writer of PyTorch raises no Exception
-        why = no_room(wrong)
-        if not why:
-            raise
-        checkpoint.tidy(out / WORK)
-        free = shutil.disk_usage(out if out.exists() else out.parent).free
-        message = f"`{out}` cannot be written: {why}, {_size(free)} are free"
-        wanted = f"about {_size(needed())}" if needed() else "a student"
-        hint = f"make room for {wanted} there, and run the same command again: it goes on"
-        report.add(F614, message, hint=hint)
-
-
-def _size(count: int) -> str:
-    """Bytes in words."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
-
-
 def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Console) -> bool:
     """Makes every stage that is not there yet; False where the report has errors.
 
@@ -261,9 +164,24 @@ def train(build: Build, recipe: Recipe, out: Path, report: Report, console: Cons
         return False
     if not hardware.first:
         console = Console(quiet=True)
-    with _room(out, report), together.of(hardware):
-        return _stages(build, recipe, out, hardware, report, console)
+    with room(out, report), _alone(out, report, hardware.first) as free:
+        if free:
+            with together.of(hardware):
+                return _stages(build, recipe, out, hardware, report, console)
     return False
+
+
+@contextmanager
+def _alone(out: Path, report: Report, first: bool = True) -> Iterator[bool]:
+    """Whether no other run of a command trains in `out`; F623 where one does."""
+    if not first:
+        yield True
+        return
+    with alone(out) as free:
+        if not free:
+            hint = "wait for it, or name another folder with `--out`"
+            report.add(F623, f"another process trains in `{out}`", hint=hint)
+        yield free
 
 
 def _stages(
@@ -286,7 +204,7 @@ def _stages(
     fit.test(base, tokenizer, recipe, report)
     planned = stages(recipe, build)
     todo = together.told(lambda: [s for s in planned if not (out / s.name / STAGE).is_file()])
-    given = {stage.name: _given(build, recipe, stage, tokenizer, report) for stage in todo}
+    given = {stage.name: making.given(build, recipe, stage, tokenizer, report) for stage in todo}
     if report.errors:
         return False
     for stage in planned:
@@ -298,7 +216,8 @@ def _stages(
         )
         if model is None:
             return False
-        if not _train(stage, given[stage.name], recipe, model, out, hardware, report, console):
+        ready = given[stage.name]
+        if not making.train(stage, ready, recipe, model, out, hardware, report, console):
             return False
         together.told(lambda: _record(build, recipe, out))
 
@@ -310,93 +229,6 @@ def _stages(
 
     together.told(end)
     return True
-
-
-def _train(
-    stage: Stage,
-    given: _Given,
-    recipe: Recipe,
-    model: "PreTrainedModel",
-    out: Path,
-    hardware: Hardware,
-    report: Report,
-    console: Console,
-) -> bool:
-    """Trains one stage and writes its folder; False, and F621, where its loss is no number."""
-    from training import phase as phases
-    from training import together
-    from training.preference import PreferenceRun
-
-    work = out / WORK / stage.name
-    phase = replace(stage.phase, name=stage.name)
-    kind = PreferenceRun if phase.data == PREFERENCES else phases.PhaseRun
-    run = kind(phase, given.sequences, given.questions, recipe, work, hardware, console, report)
-    try:
-        with _room(out, report, lambda: run.needed):
-            _, outcome, choice = run.train(model, given.sequences.tokenizer)
-            together.told(lambda: _write(stage, given, run, out, outcome, choice))
-    except phases.DivergedError as found:
-        hint = "lower `learning_rate`, or raise `warmup_steps`, and start over with `--fresh`"
-        report.add(F621, str(found), hint=hint)
-        return False
-    except phases.ShardedError as found:
-        hint = "launch it as before, or start over with `--fresh`"
-        report.add(F616, str(found), hint=hint)
-        return False
-    if report.errors:
-        return False
-    console.print(
-        f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
-        f"{outcome.seconds:.0f} s, stopped because {_WHY[outcome.why]}",
-    )
-    if choice:
-        console.print(f"{stage.name}: step {choice.kept} is kept: {choice.reason}")
-    return True
-
-
-def _write(
-    stage: Stage,
-    given: _Given,
-    run: "PhaseRun",
-    out: Path,
-    outcome: "Outcome",
-    choice: "Choice | None",
-) -> None:
-    """Writes the folder of a stage that was trained."""
-    from training import record
-
-    with whole_folder(out / stage.name) as part:
-        link_folder(run.chosen(choice.kept if choice else outcome.steps), part)
-        tie(part, out / stage.name)
-        given.sequences.tokenizer.save_pretrained(part)
-        (part / "README.md").unlink(missing_ok=True)  # an empty model card
-        shutil.copy(run.work / LOG, part)
-        record.write_order(run.work, part / ORDER, run.order, given.sequences.samples)
-        if (run.work / RUNS).is_dir():
-            shutil.copytree(run.work / RUNS, part / RUNS)
-        told = {
-            "stage": stage.name,
-            **asdict(outcome),
-            "processes": run.hardware.processes,
-            "samples": given.sequences.account.as_json(),
-            "order": {
-                "own": len(given.drawn.own),
-                "replayed": len(given.drawn.replayed),
-                "share": round(given.drawn.share, 4),
-            },
-            "choice": choice.as_json() if choice else None,
-            **run.told,
-            "done": True,
-        }
-        write_text(part / STAGE, json.dumps(told, indent=1) + "\n")
-    shutil.rmtree(run.work)
-
-
-_WHY = {
-    "loss": "the loss is low enough",
-    "epochs": "all epochs are done",
-    "time": "the time is up",
-}
 
 
 def _record(build: Build, recipe: Recipe, out: Path) -> None:

@@ -18,7 +18,7 @@ from training import recipe as recipes
 from training.recipe import Replay
 from training.replay import samples_of
 
-FACTS, SKILLS, ASKED = 40, 80, 60
+FACTS, SKILLS, ASKED = 40, 100, 60
 RECIPE = """\
 student: {kind: embedded, layers: 1, hidden: 32, heads: 2, vocabulary: 264}
 method: full
@@ -26,8 +26,8 @@ max_length: 256
 threads: 1
 checkpoint_seconds: 1000
 phases:
-  - {name: phase1, data: phase1, learning_rate: 0.005, epochs: 50, warmup_steps: 10}
-  - {name: phase2, data: phase2, learning_rate: 0.005, epochs: 50, warmup_steps: 10}
+  - {name: phase1, data: phase1, learning_rate: 0.004, epochs: 70, warmup_steps: 10}
+  - {name: phase2, data: phase2, learning_rate: 0.004, epochs: 60, warmup_steps: 10}
 """
 
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from compiler.diagnostics import Report
+from training import machine, run
 from training import recipe as recipes
-from training import run
 from training.recipe import Lora, Named
 
 ROOT = Path(__file__).parents[2]
@@ -278,3 +279,15 @@ def test_half_a_folder_is_no_stage(build, tiny, train_on):
     train_on(build, tiny, out, phases=tiny.phases[:1])
     assert (out / "phase1" / "stage.json").is_file()
     assert not (out / ".phase1.part").exists()
+
+
+def test_two_commands_do_not_train_in_one_folder(build, tiny, tmp_path):
+    report = Report()
+    assert run.open_run(tmp_path, build, tiny, False, report)
+    with machine.alone(tmp_path) as free:
+        assert free
+        assert not run.train(build, tiny, tmp_path, report, Console(quiet=True))
+        assert not run.open_run(tmp_path, build, tiny, True, report)
+    assert {one.code.id for one in report.diagnostics} == {"F623"}
+    assert (tmp_path / "run.json").is_file()
+    assert run.open_run(tmp_path, build, tiny, True, Report())

@@ -13,7 +13,7 @@ from rich.console import Console
 from compiler.cli.base import BUILD, TaxonomyOption
 from compiler.codes import E702, F608
 from compiler.diagnostics import Report
-from training import data, machine, run, seen
+from training import card, data, machine, run, seen
 from training.commands.base import INTERRUPTED, STUDENT, Data, console, extra, fail, finish
 from training.commands.judging import JudgeName, open_judge
 
@@ -135,6 +135,8 @@ def evaluate(
             raise typer.Exit(INTERRUPTED) from None
         if result is None:
             fail(report)
+        if found and out is None and found.fingerprint == build.fingerprint:
+            card.write(found.folder, build_folder, report)
         if gate:
             gates.tell(result["gates"], report)
     if as_json:

@@ -85,12 +85,12 @@ def train(
         fail(report)
     if (build := data.read(build_folder, report)) is None:
         fail(report)
-    if plan:
-        _plan(build, chosen, out, on, rate, as_json, report)
-        return
     launched = launches.read(launch, chosen, report) if launch else None
     if launch and launched is None:
         fail(report)
+    if plan:
+        _plan(build, chosen, out, on, rate, as_json, report)
+        return
     if (launched is None or launched.first) and not run.open_run(out, build, chosen, fresh, report):
         fail(report)
     if launched and launched.processes > 1:

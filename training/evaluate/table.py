@@ -149,7 +149,7 @@ def _difference(found: Json | None) -> Text:
 
 
 def _gate(gate: Json) -> Text:
-    """What a gate is about and whether it held, how it was measured, and each part that was lost."""
+    """What a gate is about and whether it held, the figures, and each part that was lost."""
     against = f" against {gate['against']}" if gate["against"] else ""
     words = f"  {gate['what']}, {gate['stage']}{against}: "
     if gate["held"] is None:

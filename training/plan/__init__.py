@@ -33,7 +33,7 @@ MOST_COUNTED = 3000
 """Samples of one stage that are turned into tokens: more are counted by an even share of them."""
 FEW_STEPS = 30
 HEADROOM = 0.9
-"""Share of the free memory that a plan may fill: measured peaks were up to a fifth above it."""
+"""Share of the free memory that a plan may fill: measured peaks were up to 28% above it."""
 
 
 @dataclass(frozen=True, slots=True)

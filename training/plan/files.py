@@ -28,8 +28,11 @@ def file_of(model: str, name: str) -> Path | None:
         return folder / name if (folder / name).is_file() else None
     if model.startswith((".", "/", "~")):
         return None
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
+    known = try_to_load_from_cache(model, name)
+    if known is not None:  # its path, or a mark that the model has no such file
+        return Path(known) if isinstance(known, str) else None
     try:
         return Path(hf_hub_download(model, name, local_files_only=is_here(model) or not _online()))
     except (OSError, ValueError):
