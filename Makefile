@@ -22,5 +22,6 @@ bench: install .venv/vllm/ready
 	.venv/bin/python bench/check.py
 	.venv/bin/python bench/expand.py
 	.venv/bin/python bench/sift.py
+	.venv/bin/python bench/train.py
 clean:
 	rm -rf .venv out docs/codes.md docs/pipelines.md

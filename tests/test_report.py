@@ -14,6 +14,7 @@ from compiler.diagnostics import Report
 from training import report
 from training.metrics import normalise
 from training.report import plots
+from training.shown import fixed
 
 HOSTILE = """</script><script>alert("x")</script><img src=x onerror='alert(1)'>{{ 7*7 }}&amp;"""
 LEAVES = ("knowledge/moons/io", "foundational_skills/sums", "compositional_skills/writing/haiku")
@@ -267,8 +268,8 @@ def test_the_scores_are_those_of_the_evaluation(build, student, tmp_path):
             for by_stage in sets.values():
                 by = by_stage[stage]
                 score = by["branches"][branch] if branch else by["all"]
-                wanted += [f"{100 * score['exact_match']:.0f}\xa0%"]
-                wanted += [f"{score['f1']:.2f}", f"{score['loss']:.3f}"]
+                wanted += [f"{fixed(score['exact_match'], 0, 100)}\xa0%"]
+                wanted += [fixed(score["f1"]), fixed(score["loss"], 3)]
             assert row == wanted
 
 

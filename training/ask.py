@@ -2,25 +2,30 @@
 
 A file of its own because checkpoints and finished students are asked in one way. Batches are of
 like length, the longest first, so that what does not fit is known at once; the same questions make
-the same batches. Only where an answer stands are odds of all words computed, and never more of them
-at once than LOGITS: with a vocabulary of 150,000 the odds of one long batch are gigabytes.
+the same batches. What room an answer has depends on its question alone, not on its batch. Only
+where an answer stands are odds of all words computed, and never more of them at once than LOGITS:
+with a vocabulary of 150,000 the odds of one long batch are gigabytes.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria
 
 from training import student
 from training.data import Sample
 from training.encode import prompt_tokens, tokens_of
+from training.talk import ROOM
 
 BATCH = 64
 TOKENS = 2**14
 """Tokens of a batch, padding and room for answers counted."""
 LOGITS = 2**26
 """Numbers that a head may give at once: 256 MB of float32."""
+LEAST_ROOM = 32
+"""Tokens of the shortest room, and the steps in which rooms grow with the reference."""
 WORST = 1e3
 """Nats of a token of which the student says no number."""
 
@@ -28,12 +33,14 @@ WORST = 1e3
 @dataclass(frozen=True, slots=True)
 class Question:
     """A sample, `options` to choose from (the right answer first, or none), and whether the student
-    is to `speak`, or is only measured.
+    is to `speak`, or is only measured; `free` is an answer that somebody reads as it is, so that it
+    has the room of a chat, as it has where the question has a checker.
     """
 
     sample: Sample
     options: tuple[str, ...] = ()
     speak: bool = True
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,15 @@ class Answer:
     """What a student said to one question.
 
     `nll` is the sum of -log p over the `tokens` of the reference, with the one that ends it (nats);
-    `choices` is, for each option, that of its text alone, divided by its characters.
+    `choices` is, for each option, that of its text alone, divided by its characters. `cut` is true
+    where the answer was not at its end when its room was.
     """
 
     text: str
     nll: float
     tokens: int
     choices: tuple[float, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,36 +100,50 @@ def asking(
     """Answers by the number of the question, a batch at a time; of a batch whose answers are all
     `known` nothing is asked, so that what follows does not depend on where another run ended.
     """
-    encoded = [_encode(question, tokenizer) for question in asked]
+    most = _most(model)
+    encoded = [_encode(question, tokenizer, most) for question in asked]
     for batch in _batches(encoded, asked):
         if known and all(i in known for i in batch):
             yield {i: known[i] for i in batch}
             continue
-        texts = _spoken(model, tokenizer, encoded, [i for i in batch if asked[i].speak])
+        said = _spoken(model, tokenizer, encoded, [i for i in batch if asked[i].speak])
         scored = [(i, one) for i in batch for one in encoded[i].told]
         sums = _sums(model, tokenizer, [one for _, one in scored])
         found: dict[int, list[tuple[_Scored, float, float]]] = {i: [] for i in batch}
         for (i, one), (whole, text) in zip(scored, sums, strict=True):
             found[i].append((one, whole, text))
-        yield {i: _answer(asked[i], texts.get(i, ""), found[i]) for i in batch}
+        yield {i: _answer(asked[i], said.get(i, ("", False)), found[i]) for i in batch}
 
 
-def _answer(question: Question, text: str, told: Sequence[tuple[_Scored, float, float]]) -> Answer:
+def _answer(
+    question: Question, said: tuple[str, bool], told: Sequence[tuple[_Scored, float, float]]
+) -> Answer:
+    text, cut = said
     reference, nll, _ = told[0]
     choices = [
         round(alone / max(1, len(option)), 6)
         for option, (_, _, alone) in zip(question.options, told, strict=False)
     ]
-    return Answer(text, round(nll, 6), len(reference.ids) - reference.start, tuple(choices))
+    return Answer(text, round(nll, 6), len(reference.ids) - reference.start, tuple(choices), cut)
 
 
-def _encode(question: Question, tokenizer: PreTrainedTokenizerBase) -> _Encoded:
+def _most(model: PreTrainedModel) -> int:
+    """Tokens that an answer may have, as in a chat: ROOM, or half of what the model can read."""
+    context = int(getattr(model.config, "max_position_embeddings", 0) or 0)
+    return min(ROOM, context // 2) if context else ROOM
+
+
+def _encode(question: Question, tokenizer: PreTrainedTokenizerBase, most: int) -> _Encoded:
     sample = question.sample
     prompt = prompt_tokens(sample.messages[:-1], tokenizer)
     told = [
         _scored(prompt, sample, text, tokenizer) for text in (sample.answer, *question.options[1:])
     ]
-    room = len(told[0].ids) - told[0].start + 8 if question.speak else 0
+    room = 0
+    if question.speak:
+        room = LEAST_ROOM * math.ceil((len(told[0].ids) - told[0].start + 8) / LEAST_ROOM)
+        if question.free or sample.verify:
+            room = max(room, most)
     return _Encoded(prompt, told, room)
 
 
@@ -156,17 +179,48 @@ def _batches(encoded: Sequence[_Encoded], asked: Sequence[Question]) -> Iterator
         yield batch
 
 
+@torch.inference_mode()
 def _spoken(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     encoded: Sequence[_Encoded],
     batch: Sequence[int],
-) -> dict[int, str]:
+) -> dict[int, tuple[str, bool]]:
+    """The text of each answer, and whether its room cut it."""
     if not batch:
         return {}
-    room = max(encoded[i].room for i in batch)
-    texts = student.generate(model, tokenizer, [encoded[i].prompt for i in batch], room)
-    return dict(zip(batch, texts, strict=True))
+    # Prompts are padded on the left, so that all answers start in one column.
+    width, pad = max(len(encoded[i].prompt) for i in batch), tokenizer.pad_token_id
+    empty = [width - len(encoded[i].prompt) for i in batch]
+    tokens = [[pad] * n + encoded[i].prompt for n, i in zip(empty, batch, strict=True)]
+    mask = [[0] * n + [1] * (width - n) for n in empty]
+    rooms = [encoded[i].room for i in batch]
+    with student.greedy(model, tokenizer, max(rooms)):
+        made = model.generate(
+            input_ids=torch.tensor(tokens, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            stopping_criteria=[_Rooms(width, rooms)],
+        )
+    ends = set(student.stops(model, tokenizer))
+    own = [row[:room] for row, room in zip(made[:, width:].tolist(), rooms, strict=True)]
+    texts = tokenizer.batch_decode(own, skip_special_tokens=True)
+    return {
+        i: (text.strip(), ends.isdisjoint(ids))
+        for i, text, ids in zip(batch, texts, own, strict=True)
+    }
+
+
+class _Rooms(StoppingCriteria):
+    """Ends each answer of a batch where its own room ends, so that none waits for another's."""
+
+    def __init__(self, width: int, rooms: Sequence[int]) -> None:
+        self.width, self.rooms = width, torch.tensor(rooms)
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: object
+    ) -> torch.Tensor:
+        full: torch.Tensor = self.rooms <= input_ids.shape[1] - self.width
+        return full.to(input_ids.device)
 
 
 def _sums(

@@ -23,6 +23,7 @@ from training.data import read_json
 from training.machine import EXTRA, write_text
 from training.recipe import BASE
 from training.run import EVALUATION, MERGED, RUN
+from training.shown import fixed, signed
 
 CARD = "README.md"
 HUB_LICENCES = frozenset(
@@ -140,6 +141,7 @@ def _body(run: Json, manifest: Json, evaluation: Json, place: str) -> str:
         "code": lambda id: f"{CATALOGUE[id].name} ({id})" if id in CATALOGUE else cell(id),
         "why": lambda why: WHY.get(why, why),
         "signed": _signed,
+        "fixed": fixed,
         "interval": _interval,
         "measure": lambda key: MEASURES.get(key, key),
     }
@@ -218,7 +220,7 @@ _TITLES = {
 def _row(name: str, early: Json, late: Json, changed: Json, measured: Sequence[str]) -> list[str]:
     cells = []
     for key in measured:
-        before, now = (f"{one[key]:.2f}" if key in one else "–" for one in (early, late))
+        before, now = (fixed(one[key]) if key in one else "–" for one in (early, late))
         cells.append(f"{before} → {now}{_interval(changed.get(key) or {})}")
     return [name, str(late["n"]), *cells]
 
@@ -232,7 +234,7 @@ def _interval(difference: Json) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return signed(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _settings(recipe: Json) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -150,6 +150,18 @@ def _left_out(sample: Sample, length: int, learned: int, limits: Limits) -> str:
     return "long" if length > limits.max_length else ""
 
 
+def fits(sample: Sample, tokenizer: "Tokenizer", limits: Limits) -> bool:
+    """Whether a student can be asked for the last message of a sample: by the rules for samples
+    that are trained on, as if only answers were learned.
+    """
+    try:
+        ids, labels = tokens_of(replace(sample, unmask=False), tokenizer)
+    except TemplateError:
+        return False
+    learned = sum(label != IGNORED for label in labels[1:])
+    return not _left_out(sample, len(ids), learned, limits)
+
+
 def characters(text: str) -> int:
     """Characters of a text in lower case, without punctuation and with single spaces, but 1 for one
     of nothing else: a mark can be an answer.
@@ -161,8 +173,8 @@ def tokens_of(sample: Sample, tokenizer: "Tokenizer") -> tuple[list[int], list[i
     """A sample's token ids, and its labels: an id where the student learns, -100 elsewhere.
 
     Learned are the assistant's turns, each with the token that ends it and nothing after, or
-    everything with `unmask`. A turn starts where the conversation before it, opened for an answer,
-    stops being a prefix of the whole. Raises jinja2's TemplateError where the template refuses.
+    everything with `unmask`. Raises jinja2's TemplateError where the template refuses, or writes
+    an open conversation so unlike a closed one that nothing says where a turn starts.
     """
     messages = list(sample.messages)
     ids = _tokens(messages, tokenizer)
@@ -171,10 +183,35 @@ def tokens_of(sample: Sample, tokenizer: "Tokenizer") -> tuple[list[int], list[i
     labels = [IGNORED] * len(ids)
     for i, message in enumerate(messages):
         if message["role"] == "assistant":
-            start = _common(prompt_tokens(messages[:i], tokenizer), ids) if i else 0
+            start = start_of(messages, i, ids, tokenizer)
             end = _closed(ids, start, _end(messages, i, ids, start, tokenizer), tokenizer)
             labels[start:end] = ids[start:end]
     return ids, labels
+
+
+def start_of(
+    messages: Sequence[Message], turn: int, ids: Sequence[int], tokenizer: "Tokenizer"
+) -> int:
+    """Where a turn starts, counted in `ids`, those of the whole conversation: where that before it,
+    opened for an answer, stops being a prefix. Raises TemplateError where this is no place after
+    the message before the turn.
+    """
+    if not turn:
+        return 0
+    opened = prompt_tokens(messages[:turn], tokenizer)
+    start = _common(opened, ids)
+    if start < len(opened):  # proved by changing that message: no token of the turn may move
+        moved = _tokens(_changed(messages, turn - 1), tokenizer)
+        if len(ids) - _common(moved[::-1], ids[::-1]) > start:
+            raise TemplateError("an open conversation is written unlike a closed one")
+    return start
+
+
+def _changed(messages: Sequence[Message], number: int) -> list[Message]:
+    """The conversation with a longer text of one message."""
+    changed = list(messages)
+    changed[number] = {**messages[number], "content": messages[number]["content"] + " ."}
+    return changed
 
 
 def _end(
@@ -187,9 +224,8 @@ def _end(
     if end > start:
         return end
     # A template that writes the last turn unlike earlier ones: see what the turn's text moves.
-    changed = list(messages)
-    changed[turn] = {**messages[turn], "content": messages[turn]["content"] + " ."}
-    end = len(ids) - _common(_tokens(changed, tokenizer)[::-1], ids[::-1])
+    moved = _tokens(_changed(messages, turn), tokenizer)
+    end = len(ids) - _common(moved[::-1], ids[::-1])
     return end + (ids[end] in _special(tokenizer))  # the token that closes it did not move
 
 

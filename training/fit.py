@@ -17,6 +17,10 @@ from training.where import base_of, is_adapted, stage_of
 
 LAYERS = (torch.nn.Linear, Conv1D, torch.nn.Embedding)
 """What adapters are made for here, of the kinds that PEFT knows."""
+PROBED = 16
+"""Tokens of the samples that are laid behind each other to see whether they mix."""
+MIXED = 1e-3
+"""The change of a token's logits, relative to them, from which on samples mix."""
 
 
 def test(where: str, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, report: Report) -> None:
@@ -33,6 +37,30 @@ def test(where: str, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, report:
         report.add(F609, message, hint="take the tokenizer that the model was trained with")
     if recipe.lora:
         test_targets(model, recipe.lora, report)
+
+
+@torch.no_grad()
+def mixes(model: PreTrainedModel, bf16: bool) -> bool:
+    """Whether a sample that is packed behind another sees it: positions that begin anew keep them
+    apart in attention with a mask that is made of them, and in nothing else.
+
+    The sample is laid behind two others, so that it is computed in the same way each time.
+    """
+    training, device = model.training, model.device
+    rows = min(200, len(model.get_input_embeddings().weight)) - PROBED // 2
+    numbers = torch.arange(PROBED, device=device)
+    told = []
+    model.eval()
+    for before in (numbers * 7, numbers * 11 + 5):
+        ids = torch.cat((before, numbers * 13 + 3)) % rows + PROBED // 2
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            found = model(
+                input_ids=ids[None], position_ids=numbers.repeat(2)[None], use_cache=False
+            )
+        told.append(found.logits[0, PROBED:].float())
+    model.train(training)
+    one, other = told
+    return bool(((one - other).norm(dim=-1) > MIXED * one.norm(dim=-1)).any())
 
 
 def outline(where: str) -> PreTrainedModel | None:

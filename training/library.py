@@ -57,16 +57,22 @@ class Student:
         return talk.ask(text).text
 
     def evaluate(self, console: Console | None = None) -> dict[str, Any]:
-        """Asks every stage the build's questions, and writes and returns evaluation.json's content;
-        what was asked before is only read. Raises TrainingError.
+        """Asks every stage the build's questions, and writes and returns evaluation.json's content
+        (that of another build than the student's into `evaluation`, beside its folder); what was
+        asked before is only read. Raises TrainingError.
         """
         report, found = Report(), self._run()
         build = _built(self.build, report)
+        if not run.may_ask(found, build, report):
+            raise TrainingError(report)
         machine.prepare(found.base)
         from training import evaluate as evaluation
 
         result = evaluation.evaluate(build, found, report, console or Console(quiet=True))
-        if result is None or not card.write(self.folder, self.build, report):
+        if result is None:
+            raise TrainingError(report)
+        own = found.fingerprint == build.fingerprint
+        if own and not card.write(self.folder, self.build, report):
             raise TrainingError(report)
         self.warnings = tuple(_said(report, Severity.WARNING))
         return result

@@ -51,7 +51,8 @@ def order(lengths: Sequence[int], taught: Sequence[int], phase: Phase, recipe: R
     numbers, starts, tokens, learned = array("i"), array("q", [0]), array("i"), array("i")
     for epoch in range(phase.epochs):
         chance = Random(f"{recipe.seed} {phase.name} {epoch}")
-        for pack in _epoch(lengths, phase, recipe, chance):
+        begun = (len(starts) - 1) % phase.batch
+        for pack in _epoch(lengths, phase, recipe, chance, begun):
             numbers.extend(pack)
             starts.append(len(numbers))
             tokens.append(sum(lengths[one] for one in pack))
@@ -64,9 +65,9 @@ def order(lengths: Sequence[int], taught: Sequence[int], phase: Phase, recipe: R
 
 
 def _epoch(
-    lengths: Sequence[int], phase: Phase, recipe: Recipe, chance: Random
+    lengths: Sequence[int], phase: Phase, recipe: Recipe, chance: Random, begun: int
 ) -> Iterator[Sequence[int]]:
-    """Every sample once, in sequences."""
+    """Every sample once, in sequences; the batch that the epoch before left open has `begun`."""
     shuffled = list(range(len(lengths)))
     chance.shuffle(shuffled)
     windows = [shuffled[at : at + WINDOW] for at in range(0, len(shuffled), WINDOW)]
@@ -75,12 +76,20 @@ def _epoch(
         chance.shuffle(packs)
         yield from packs
     elif recipe.by_length:
-        batches = []
+        # What two epochs share a batch of are the shortest of both; all others are cut whole.
+        batches: list[list[int]] = []
+        first = -begun % phase.batch
+        head: list[int] = []
+        rest: list[int] = []
         for one in windows:
-            one.sort(key=lambda number: lengths[number])
-            batches += [one[at : at + phase.batch] for at in range(0, len(one), phase.batch)]
+            rest = sorted(rest + one, key=lambda number: lengths[number])
+            if one is windows[0]:
+                head, rest = rest[:first], rest[first:]
+            short = len(rest) % phase.batch
+            whole, rest = rest[short:], rest[:short]
+            batches += [whole[at : at + phase.batch] for at in range(0, len(whole), phase.batch)]
         chance.shuffle(batches)
-        yield from ([number] for batch in batches for number in batch)
+        yield from ([number] for batch in (head, *batches, rest) for number in batch)
     else:
         yield from ([number] for number in shuffled)
 

@@ -8,7 +8,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
@@ -16,7 +15,7 @@ from jinja2 import TemplateError
 from compiler.codes import F606, F607
 from compiler.diagnostics import Account, Report
 from training.data import Pair
-from training.encode import Limits, Sequences, characters, prompt_tokens, tokens_of
+from training.encode import Limits, Sequences, characters, start_of, tokens_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -43,11 +42,12 @@ def parts_of(pair: Pair, tokenizer: "Tokenizer") -> Parts:
     prompt, begin to differ, so that the prompt is the same for both.
     """
     *prompt, last = pair.messages
-    worse = replace(pair, messages=(*prompt, {**last, "content": pair.rejected}), unmask=True)
-    chosen, _ = tokens_of(replace(pair, unmask=True), tokenizer)
+    better = replace(pair, unmask=True)
+    worse = replace(better, messages=(*prompt, {**last, "content": pair.rejected}))
+    chosen, _ = tokens_of(better, tokenizer)
     rejected, _ = tokens_of(worse, tokenizer)
-    together = zip(prompt_tokens(prompt, tokenizer), chosen, rejected, strict=False)
-    start = sum(1 for _ in takewhile(lambda ids: len(set(ids)) == 1, together))
+    told = ((better, chosen), (worse, rejected))
+    start = min(start_of(one.messages, len(prompt), ids, tokenizer) for one, ids in told)
     return chosen[:start], chosen[start:], rejected[start:]
 
 

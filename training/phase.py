@@ -20,12 +20,13 @@ from trl import SFTConfig
 
 from compiler.codes import F610
 from compiler.diagnostics import Report, counted
-from training import checkpoint, together
+from training import checkpoint, fit, together
 from training.ask import Question, asking
 from training.checkpoint import step_of
 from training.choose import Candidate, Choice, Questions, choose, may_win
 from training.encode import Sequences
 from training.machine import RUNS, Hardware, track, whole_folder
+from training.mistakes import PREFERENCES
 from training.order import Order, order
 from training.recipe import Phase, Recipe
 from training.record import Recorder
@@ -91,7 +92,8 @@ class PhaseRun:
         in `chosen(step)` then, with `step` that of the choice, or the last.
 
         Raises KeyboardInterrupt after a signal, DivergedError where the loss is no number,
-        ShardedError where the checkpoint is of another kind of launch.
+        ShardedError where the checkpoint is of another kind of launch, MixedError where packed
+        samples would see each other.
         """
         together.join(self.hardware)
         found = together.told(self._begin)
@@ -104,6 +106,10 @@ class PhaseRun:
         self.candidates = self._known()
         track(self.recipe.trackers, self.work / RUNS)
         trainer = self._trainer(model)
+        # A student whose weights will be shared out is whole on no device, and is not tried.
+        tried = self._packs and not self.hardware.sharded
+        if tried and any(together.any_of(fit.mixes(model, self.hardware.bf16))):
+            raise MixedError
         self.needed = _bytes(trainer.model)
         steps = _spread(self.phase.choose.checkpoints, self.order.steps) if self._chooses else ()
         watch = Watch(
@@ -180,6 +186,10 @@ class PhaseRun:
     @property
     def _chooses(self) -> bool:
         return self.phase.choose is not None
+
+    @property
+    def _packs(self) -> bool:
+        return self.recipe.packing and self.phase.data != PREFERENCES
 
     def _trainer(self, model: PreTrainedModel) -> Trainer:
         pad = self.sequences.tokenizer.pad_token_id
@@ -267,6 +277,10 @@ class DivergedError(Exception):
     def __init__(self, phase: str, step: int) -> None:
         super().__init__(f"{phase}: the loss at step {step} is no number")
         self.phase, self.step = phase, step
+
+
+class MixedError(Exception):
+    """The student lets packed samples see each other."""
 
 
 class ShardedError(Exception):

@@ -8,17 +8,20 @@ bits.
 """
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compiler.codes import F620
 from compiler.diagnostics import Report
-from training import together
+from training import fit, together
 from training.machine import Hardware, whole_folder
+from training.mistakes import ALL_LINEAR
 from training.recipe import BASE, Lora, Phase, Recipe
 from training.student import load_model, with_adapters
-from training.where import ADAPTER, is_adapted, merged_base, stage_of
+from training.where import ADAPTER, base_of, is_adapted, merged_base, stage_of
 
 
 def model_of(
@@ -39,21 +42,27 @@ def model_of(
     """
     before = stage_of(base) if after == BASE else str(out / after)
     if recipe.lora is None:
-        model = load_model(before, report, base=base)
+        model = load_model(before, report, base=base, tokenizer=tokenizer)
         if model is not None and is_adapted(before):
             model = merged(model).requires_grad_(True)
         return model
     if is_adapted(before) and phase.adapter == "continue":
-        if not _same(before, recipe.lora, report):
+        if not _same(before, base, recipe.lora, report):
             return None
         return load_model(
-            before, report, base=base, bf16=hardware.bf16, bits=recipe.bits, trainable=True
+            before,
+            report,
+            base=base,
+            bf16=hardware.bf16,
+            bits=recipe.bits,
+            trainable=True,
+            tokenizer=tokenizer,
         )
     if is_adapted(before):
         place = merged_base(out, after)
         together.told(lambda: place.is_dir() or merge(before, base, place, tokenizer, report))
         before = str(place)
-    model = load_model(before, report, bf16=hardware.bf16, bits=recipe.bits)
+    model = load_model(before, report, bf16=hardware.bf16, bits=recipe.bits, tokenizer=tokenizer)
     return with_adapters(model, recipe.lora, recipe.seed) if model is not None else None
 
 
@@ -66,7 +75,7 @@ def merge(
     The numbers are those of its base, in 16 or 32 bits, whatever it was trained on: each weight is
     rounded once.
     """
-    model = load_model(where, report, base=base, dtype="auto")
+    model = load_model(where, report, base=base, dtype="auto", tokenizer=tokenizer)
     if model is None:
         return False
     with whole_folder(out) as part:
@@ -81,16 +90,41 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
     return whole.to(whole.config.dtype)
 
 
-def _same(where: str, lora: Lora, report: Report) -> bool:
+def _same(where: str, base: str, lora: Lora, report: Report) -> bool:
     """Whether the adapters in a folder are those that a recipe describes; F620 where not."""
     kept = json.loads((Path(where) / ADAPTER).read_text("utf-8"))
     found = {name: kept.get(key) for name, key in _KEYS.items()}
     asked = {name: getattr(lora, name) for name in _KEYS}
-    other = [name for name in _KEYS if found[name] != asked[name]]
+    found["embeddings"], asked["embeddings"] = bool(kept.get("modules_to_save")), lora.embeddings
+    model = fit.outline(base_of(where, base))
+    if model is not None:  # else it is told where it is loaded
+        found["targets"] = _layers(model, kept["target_modules"])
+        asked["targets"] = _layers(model, lora.targets)
+    other = [name for name in found if found[name] != asked[name]]
     for name in other:
-        message = f"`{name}` of the adapters in `{where}` is {found[name]}, not {asked[name]}"
-        report.add(F620, message, hint=f"write `{name}: {found[name]}`, or `adapter: new`")
+        has, wants = json.dumps(found[name]), json.dumps(asked[name])
+        message = f"`{name}` of the adapters in `{where}` is {has}, not {wants}"
+        report.add(F620, message, hint=f"write `{name}: {has}`, or `adapter: new`")
     return not other
 
 
-_KEYS = {"rank": "r", "alpha": "lora_alpha", "rslora": "use_rslora", "dora": "use_dora"}
+def _layers(model: PreTrainedModel, targets: str | Sequence[str]) -> list[str]:
+    """The last parts of the names of the layers that adapters are for; PEFT takes any other text
+    for a regular expression.
+    """
+    names, head = targets, model.get_output_embeddings()
+    if targets == ALL_LINEAR:
+        known = [(name, one) for name, one in model.named_modules() if one is not head]
+        names = [name for name, one in known if isinstance(one, fit.LAYERS[:2])]
+    elif isinstance(targets, str):
+        names = [name for name, _ in model.named_modules() if re.fullmatch(targets, name)]
+    return sorted({name.rpartition(".")[2] for name in names})
+
+
+_KEYS = {
+    "rank": "r",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "rslora": "use_rslora",
+    "dora": "use_dora",
+}

@@ -17,16 +17,19 @@ from rich.console import Console
 
 from compiler.codes import E701, F608, F612, F623
 from compiler.diagnostics import Report
+from training import seen
 from training import stage as making
-from training.data import Build, read_json
+from training.data import Build, Sample, read_json
 from training.machine import Hardware, alone, drop, settle, share, whole_folder, write_text
 from training.recipe import BASE, CONTROL, Embedded, Recipe, test_hardware, test_trackers
+from training.replay import samples_of
 from training.stage import STAGE, WORK, Stage, room
 from training.where import RUN, merged_base
 
 MERGED = "merged"
 EVALUATION = "evaluation.json"
 EVALUATED = "evaluated"  # answers, by the weights that gave them
+_CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,10 @@ def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Repor
         return False
     found = read_json(out / RUN, "run") or {}
     if found and not fresh:
-        return True
+        with room(out, report):
+            _mark(build, recipe, out)
+            return True
+        return False
     with room(out, report), _alone(out, report) as free:
         if not free:
             return False
@@ -111,11 +117,27 @@ def open_run(out: Path, build: Build, recipe: Recipe, fresh: bool, report: Repor
             drop(out / name)
         run = {"fingerprint": build.fingerprint, "recipe": recipe.as_json(), "stages": []}
         write_text(out / RUN, json.dumps(run, indent=1) + "\n")
+        _mark(build, recipe, out)
         return True
     return False
 
 
-_NAMES = (BASE, CONTROL, MERGED, WORK, EVALUATION, EVALUATED)
+def _mark(build: Build, recipe: Recipe, out: Path) -> None:
+    """Writes down what the run is taught, and what its base was, where that is not there yet."""
+    if seen.read(out) is None:
+        seen.write(out, taught(build, recipe), seen.find(recipe.model) or ())
+
+
+def taught(build: Build, recipe: Recipe) -> list[Sample]:
+    """All that a phase of the recipe trains on: its own samples, those it repeats, pairs."""
+    drawn = (
+        samples_of(build, phase, recipe, recipe.phases[:i], Report())
+        for i, phase in enumerate(recipe.phases)
+    )
+    return [sample for one in drawn for sample in one.samples]
+
+
+_NAMES = (BASE, CONTROL, MERGED, WORK, EVALUATION, EVALUATED, seen.FILE, _CARD)
 
 
 def _made(run: Mapping[str, Any]) -> set[str]:
@@ -232,8 +254,12 @@ def _stages(
 
 
 def _record(build: Build, recipe: Recipe, out: Path) -> None:
-    """Writes run.json from what the stages' folders say."""
-    done = [_read(out / stage.name / STAGE) for stage in stages(recipe, build)]
+    """Writes run.json from what the stages' folders say, and what was taught beside all weights."""
+    planned = stages(recipe, build)
+    done = [_read(out / stage.name / STAGE) for stage in planned]
+    for folder in (out / name for name in (*(stage.name for stage in planned), MERGED)):
+        if folder.is_dir() and not (folder / seen.FILE).exists():
+            seen.keep(str(folder), folder)
     run = {
         "fingerprint": build.fingerprint,
         "recipe": recipe.as_json(),
@@ -261,3 +287,14 @@ def find(folder: Path, report: Report) -> Run | None:
         found["fingerprint"],
         recipe["threads"],
     )
+
+
+def may_ask(found: Run, build: Build, report: Report) -> bool:
+    """Whether a student can be asked what is in `build`: it is its own, or marks tell what the
+    student was taught; else F608.
+    """
+    if found.fingerprint == build.fingerprint or seen.read(found.folder) is not None:
+        return True
+    hint = "name its build with `--data`, or train again"
+    report.add(F608, f"`{found.folder}` was trained on another build", hint=hint)
+    return False

@@ -14,6 +14,7 @@ import regex
 
 from training.data import Sample
 from training.machine import write_text
+from training.where import stage_of
 
 FILE = "seen.txt"
 
@@ -44,9 +45,11 @@ def marks(samples: Iterable[Sample]) -> frozenset[str]:
     return frozenset(map(mark, said))
 
 
-def write(folder: Path, samples: Iterable[Sample]) -> None:
-    """Writes the marks of what a run is taught into its folder."""
-    write_text(folder / FILE, "".join(f"{one}\n" for one in sorted(marks(samples))))
+def write(folder: Path, samples: Iterable[Sample], earlier: Iterable[str] = ()) -> None:
+    """Writes the marks of what a run is taught into its folder, and those of what its base was
+    taught `earlier`.
+    """
+    _put(folder, marks(samples).union(earlier))
 
 
 def read(folder: Path) -> frozenset[str] | None:
@@ -55,3 +58,24 @@ def read(folder: Path) -> frozenset[str] | None:
         return frozenset((folder / FILE).read_text("ascii").split())
     except (OSError, ValueError):
         return None
+
+
+def find(where: str) -> frozenset[str] | None:
+    """The marks of what a model was taught: they lie beside its weights, or in the folder of its
+    run. None where there are none, as of a name on the hub.
+    """
+    folder = Path(stage_of(where))
+    if not where or not folder.is_dir():
+        return None
+    found = read(folder)
+    return read(folder.resolve().parent) if found is None else found
+
+
+def keep(where: str, folder: Path) -> None:
+    """Writes the marks of a model into a folder that holds its weights too, and may be moved."""
+    if (known := find(where)) is not None:
+        _put(folder, known)
+
+
+def _put(folder: Path, known: Iterable[str]) -> None:
+    write_text(folder / FILE, "".join(f"{one}\n" for one in sorted(known)))

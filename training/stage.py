@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from compiler.codes import F608, F614, F616, F621
+from compiler.codes import F603, F608, F614, F616, F621
 from compiler.diagnostics import Report, counted
 from compiler.progress import Progress
 from training import checkpoint
 from training.choose import Choice, Questions, questions
-from training.data import Build
-from training.encode import Limits, Sequences, encode
+from training.data import Build, Sample
+from training.encode import Limits, Sequences, encode, fits
 from training.machine import RUNS, Hardware, link_folder, no_room, whole_folder, write_text
 from training.mistakes import PREFERENCES
 from training.order import order
@@ -77,7 +77,11 @@ def given(
         lengths, taught = sequences.lengths, sequences.taught
         warn_of_few(phase, order(lengths, taught, phase, recipe), report)
     before = [sample for one in earlier for sample in own_of(build, one.data)]
-    return Given(drawn, sequences, questions(build, drawn.own, before))
+
+    def can_ask(sample: Sample) -> bool:
+        return fits(sample, tokenizer, limits)
+
+    return Given(drawn, sequences, questions(build, sequences.samples, before, can_ask))
 
 
 def train(
@@ -90,7 +94,7 @@ def train(
     report: Report,
     console: Console,
 ) -> bool:
-    """Trains one stage and writes its folder; False, and F621, where its loss is no number."""
+    """Trains one stage and writes its folder; False where F603, F608, F616 or F621 says why."""
     from training import phase as phases
     from training import record, together
     from training.preference import PreferenceRun
@@ -109,6 +113,10 @@ def train(
         return False
     except record.OrderError as found:
         report.add(F608, f"{stage.name}: {found}", hint="start over with `--fresh`")
+        return False
+    except phases.MixedError:
+        message = f"{stage.name}: `packing: true` mixes samples in this student"
+        report.add(F603, message, hint="write `packing: false` in the recipe")
         return False
     except phases.ShardedError as found:
         hint = "launch it as before, or start over with `--fresh`"

@@ -5,12 +5,14 @@ fresh weights, a folder, the folder of a run, a name on the hub, or adapters on 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -39,7 +41,7 @@ from training.vocabulary import (
     learn,
     tell_plain,
 )
-from training.where import RUN, base_of, is_adapted, stage_of
+from training.where import RUN, base_of, is_adapted, lost_base, stage_of
 
 
 def make_tokenizer(build: Build, vocabulary: int) -> PreTrainedTokenizerFast:
@@ -78,6 +80,7 @@ def make_model(
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
+    stop_at(turn_end(tokenizer), model)
     return model
 
 
@@ -112,14 +115,20 @@ def load_model(
     bits: int = 0,
     dtype: str = "",
     trainable: bool = False,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> PreTrainedModel | None:
     """The model of a folder or name, of a run's folder that of its last stage; F609 where it cannot
-    be loaded. Adapters are put on the model that they were trained on, or else on `base`.
+    be loaded. Adapters are put on the model that they were trained on, or else on `base`. What ends
+    a turn of its `tokenizer`, read where it is not given, ends its answers too.
 
     Weights are float32, or bfloat16 with `bf16`, or of the transformers' `dtype` ("auto": as they
     are stored); with `bits` of 4 they are quantized while they are read, and lie on the GPU.
     """
     stage = stage_of(where)
+    if lost := lost_base(stage):
+        message = f"`{where}` cannot be loaded: the model under these adapters, `{lost}`, is gone"
+        report.add(F609, message, hint="put it back where it was: it belongs to the adapters")
+        return None
     under = base_of(stage, base) if is_adapted(stage) else stage
     options: dict[str, Any] = {"dtype": dtype or (torch.bfloat16 if bf16 else torch.float32)}
     if bits == 4:
@@ -128,11 +137,17 @@ def load_model(
     model: PreTrainedModel
     try:
         model = AutoModelForCausalLM.from_pretrained(under, trust_remote_code=False, **options)
+        stop_at(turn_end(tokenizer or _tokenizer(stage)), model)
         if under != stage:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, stage, is_trainable=trainable)
             model.peft_config["default"].base_model_name_or_path = under
+            if trainable:
+                from peft.utils import load_peft_weights, set_peft_model_state_dict
+
+                # What was rounded on its way into narrow copies is read once more.
+                set_peft_model_state_dict(_widen(model), load_peft_weights(stage, device="cpu"))
     except (OSError, ValueError, SafetensorError) as wrong:
         _cannot_load(where, wrong, report)
         return None
@@ -172,13 +187,96 @@ def with_adapters(model: PreTrainedModel, lora: Lora, seed: int = 0) -> PreTrain
         modules_to_save=[embeddings_of(model)] if lora.embeddings else None,
         ensure_weight_tying=lora.embeddings and tied,
     )
-    return get_peft_model(model, config)
+    return _widen(get_peft_model(model, config))
+
+
+def _widen(model: PreTrainedModel) -> PreTrainedModel:
+    """What is trained, in float32: PEFT sees to its adapters, not to copies of embeddings.
+
+    The layers around such a copy go on with the numbers that they have.
+    """
+    from peft.utils import ModulesToSaveWrapper
+
+    narrow = model.get_input_embeddings().weight.dtype
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper) and narrow != torch.float32:
+            module.register_forward_pre_hook(_wide)
+            module.register_forward_hook(lambda _, given, made: made.to(narrow))
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return model
+
+
+def _wide(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Hidden states in float32; the numbers of tokens as they are."""
+    return tuple(one.float() if one.is_floating_point() else one for one in given)
 
 
 def embeddings_of(model: PreTrainedModel) -> str:
     """The last part of the name of a model's token embeddings, such as `embed_tokens`."""
     inner = model.get_input_embeddings()
     return next(name for name, one in model.named_modules() if one is inner).rpartition(".")[2]
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase | None) -> int | None:
+    """The special token with which the chat template closes an assistant's turn, such as
+    `<|im_end|>`; None where there is none. Of a base model it is often not the end token.
+    """
+    if tokenizer is None or not tokenizer.chat_template:
+        return None
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    try:
+        ids = list(tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"])
+    except TemplateError:
+        return None
+    added = tokenizer.added_tokens_decoder
+    special = {*tokenizer.all_special_ids, *(n for n, one in added.items() if one.special)}
+    while ids and ids[-1] not in special and not tokenizer.decode(ids[-1:]).strip():
+        ids.pop()
+    return ids[-1] if ids and ids[-1] in special else None
+
+
+def stop_at(token: int | None, model: PreTrainedModel) -> None:
+    """Adds a token to those that end the model's answers, here and wherever it is saved."""
+    config = model.generation_config
+    known = _listed(config.eos_token_id)
+    if token is not None and token not in known:
+        config.eos_token_id = [*known, token]
+
+
+def stops(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that end an answer."""
+    found = [*_listed(model.generation_config.eos_token_id), *_listed(tokenizer.eos_token_id)]
+    return list(dict.fromkeys(found))
+
+
+def _listed(tokens: int | list[int] | None) -> list[int]:
+    return tokens if isinstance(tokens, list) else [] if tokens is None else [tokens]
+
+
+@contextmanager
+def greedy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, room: int) -> Iterator[None]:
+    """In this block the model generates at most `room` tokens, each the likeliest, whatever its
+    own settings say: what a call leaves open the library takes from them. They are exchanged in
+    place, for a model and adapters around it share them.
+    """
+    own = vars(model.generation_config)
+    kept, ends = dict(own), stops(model, tokenizer)
+    asked = GenerationConfig(
+        max_new_tokens=room,
+        do_sample=False,
+        num_beams=1,
+        eos_token_id=ends or None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    own.clear()
+    own.update(vars(asked))
+    try:
+        yield
+    finally:
+        own.clear()
+        own.update(kept)
 
 
 @torch.inference_mode()
@@ -197,14 +295,8 @@ def generate(
     mask = torch.tensor(
         [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device
     )
-    made = model.generate(
-        input_ids=tokens,
-        attention_mask=mask,
-        max_new_tokens=room,
-        do_sample=False,
-        num_beams=1,
-        pad_token_id=pad,
-    )
+    with greedy(model, tokenizer, room):
+        made = model.generate(input_ids=tokens, attention_mask=mask)
     return [t.strip() for t in tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)]
 
 
@@ -218,13 +310,22 @@ class Speaker:
     @classmethod
     def of(cls, where: str, base: str, report: Report) -> "Speaker | None":
         """The student of a folder or name; adapters are put on `base`."""
-        tokenizer, model = load_tokenizer(where, report), load_model(where, report, base=base)
+        tokenizer = load_tokenizer(where, report)
+        model = load_model(where, report, base=base, tokenizer=tokenizer)
         return cls(model.eval(), tokenizer) if tokenizer and model else None
 
     def answer(self, question: str, room: int = 200) -> str:
         """The greedy answer, of at most `room` tokens."""
         prompt = prompt_tokens([{"role": "user", "content": question}], self.tokenizer)
         return generate(self.model, self.tokenizer, [prompt], room)[0]
+
+
+def _tokenizer(stage: str) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a folder or name as it is; None where there is none."""
+    try:
+        return AutoTokenizer.from_pretrained(stage, trust_remote_code=False)
+    except (OSError, ValueError):
+        return None
 
 
 def _cannot_load(where: str, wrong: Exception, report: Report) -> None:

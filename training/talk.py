@@ -14,7 +14,7 @@ from compiler.diagnostics import Report
 from training.data import Message
 from training.encode import prompt_tokens
 from training.machine import Hardware
-from training.student import load_model, load_tokenizer
+from training.student import greedy, load_model, load_tokenizer, stops
 
 ROOM = 400
 
@@ -55,8 +55,10 @@ class Talk:
         `base`. F609 where there is none.
         """
         tokenizer = load_tokenizer(where, report)
-        model = load_model(where, report, base=base, bf16=hardware.bf16) if tokenizer else None
-        if tokenizer is None or model is None:
+        if tokenizer is None:
+            return None
+        model = load_model(where, report, base=base, bf16=hardware.bf16, tokenizer=tokenizer)
+        if model is None:
             return None
         if not getattr(model, "is_quantized", False):  # quantized weights are where they belong
             torch.nn.Module.to(model, hardware.device)
@@ -91,21 +93,16 @@ class Talk:
         text = heard.text()
         if text or not stopped:
             self.said += [asked, {"role": "assistant", "content": text}]
-        ended = stopped or not self._ends().isdisjoint(heard.tokens[-1:])
+        ends = stops(self.model, self.tokenizer)
+        ended = stopped or not set(ends).isdisjoint(heard.tokens[-1:])
         return Reply(text, 0 if ended else room, stopped, forgot)
 
     @torch.inference_mode()
     def _generate(self, prompt: list[int], room: int, heard: "_Pieces") -> None:
         tokens = torch.tensor([prompt], device=self.model.device)
-        self.model.generate(
-            input_ids=tokens,
-            attention_mask=torch.ones_like(tokens),
-            max_new_tokens=room,
-            do_sample=False,
-            num_beams=1,
-            pad_token_id=self.tokenizer.pad_token_id,
-            streamer=heard,
-        )
+        with greedy(self.model, self.tokenizer, room):
+            mask = torch.ones_like(tokens)
+            self.model.generate(input_ids=tokens, attention_mask=mask, streamer=heard)
 
     def _limits(self) -> tuple[int, int]:
         """Tokens of an answer, and of a prompt at most; 0 for any number.
@@ -115,12 +112,6 @@ class Talk:
         context = int(getattr(self.model.config, "max_position_embeddings", 0) or 0)
         room = min(self.room, context // 2) if context else self.room
         return room, max(0, context - room)
-
-    def _ends(self) -> set[int]:
-        """The tokens that end an answer."""
-        found = self.model.generation_config.eos_token_id
-        found = found if isinstance(found, list) else [found]
-        return {token for token in (*found, self.tokenizer.eos_token_id) if token is not None}
 
 
 class _Pieces(TextStreamer):

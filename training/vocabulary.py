@@ -25,6 +25,7 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
 )
 PLAIN_TEMPLATE = (
+    "{{- bos_token -}}"  # nothing where there is none, as with eos_token
     "{%- for message in messages -%}"
     "{{- message['role'] + ':\n' + message['content'] -}}"
     "{%- if message['role'] == 'assistant' -%}{{- eos_token -}}{%- endif -%}{{- '\n' -}}"

@@ -34,7 +34,8 @@ OF_PAIRS = {"margin": "rewards/margins", "accuracy": "rewards/accuracies"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a phase went; `loss` is the mean of its last epoch (nats per token), `why` it stopped.
+    """How a phase went; `loss` is the mean over its last epoch's steps, 4 to 50 of them (nats per
+    token), `why` it stopped.
 
     `taught` are the tokens that had a label.
     """

@@ -35,16 +35,28 @@ def is_adapted(where: str) -> bool:
 def base_of(where: str, base: str = "") -> str:
     """The model under the adapters in the folder `where`; `base` where that is not to be found.
 
-    A folder is named as it lies from `where`, so that both can be moved together.
+    A folder is named as it lies from `where`, so that both can be moved together. A merged base is
+    no other model: where it is gone its place is given all the same (`lost_base`).
     """
     folder = Path(where)
-    named = str(_settings(folder).get("base_model_name_or_path") or "")
+    named = _named(folder)
     beside = folder / named
     if named.startswith(".") and beside.is_dir():
         return os.path.normpath(beside)
+    if lost_base(where):
+        return str(beside.resolve())
     if not base or is_adapted(stage_of(base)) or (named and Path(named).is_dir()):
         return named
     return base
+
+
+def lost_base(where: str) -> str:
+    """How a merged base lies from the adapters in the folder `where` that were trained on it, where
+    it is not there any more; else "".
+    """
+    named = _named(Path(where))
+    ours = named.startswith("..") and Path(named).name.startswith(merged_base(Path(), "").name)
+    return named if ours and not (Path(where) / named).is_dir() else ""
 
 
 def tie(folder: Path, lies: Path) -> None:
@@ -66,6 +78,10 @@ def merged_base(out: Path, after: str) -> Path:
     No phase can have its name.
     """
     return out / f"{BASE}.{after}"
+
+
+def _named(folder: Path) -> str:
+    return str(_settings(folder).get("base_model_name_or_path") or "")
 
 
 def _settings(folder: Path) -> dict[str, object]:

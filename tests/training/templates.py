@@ -106,7 +106,25 @@ GEMMA = Family(
     system=False,
     bos="<bos>",
 )
-FAMILIES = (CHATML, THINKING, LLAMA3, GRANITE, MISTRAL, GEMMA)
+MISTRAL_LAST = Family(
+    "mistral that writes the system message before a last message of the user only",
+    "{{- bos_token -}}"
+    "{%- for m in messages -%}"
+    "{%- if m.role == 'assistant' -%}{{- ' ' + m.content + eos_token -}}"
+    "{%- elif m.role == 'user' -%}{{- '[INST] ' -}}"
+    "{%- if loop.last and messages[0].role == 'system' -%}"
+    "{{- messages[0].content + '\\n\\n' -}}{%- endif -%}"
+    "{{- m.content + ' [/INST]' -}}{%- endif -%}"
+    "{%- endfor -%}",
+    ("<s>", "</s>", "[INST]", "[/INST]"),
+    "</s>",
+    "</s>",
+    system=False,
+    bos="<s>",
+)
+REFUSED = (GEMMA, MISTRAL_LAST)
+"""Those that cannot be trained on a system message."""
+FAMILIES = (CHATML, THINKING, LLAMA3, GRANITE, MISTRAL, GEMMA, MISTRAL_LAST)
 
 
 def tokenizer_of(family: Family, texts: list[str]):

@@ -115,6 +115,22 @@ def test_a_base_of_16_bits_stays_so_and_is_rounded_once(base, tmp_path):
     assert all(torch.equal(tensor, exact[name]) for name, tensor in found.items())
 
 
+def test_what_is_trained_is_float32_whatever_is_under_it(base, tmp_path):
+    def check(model):
+        learn = {weight.dtype for weight in model.parameters() if weight.requires_grad}
+        kept = {weight.dtype for weight in model.parameters() if not weight.requires_grad}
+        assert (learn, kept) == ({torch.float32}, {torch.bfloat16})
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+        model(IDS, labels=IDS).loss.backward()
+        return model
+
+    made = check(student.with_adapters(load(base, bf16=True), Lora(4, 8, embeddings=True)))
+    trainable(made).save_pretrained(tmp_path)
+    where.tie(tmp_path, tmp_path)
+    again = check(load(tmp_path, bf16=True, trainable=True))
+    assert torch.equal(logits(again), logits(made))
+
+
 def test_a_new_adapter_stands_on_the_merged_one(renewed, base):
     found = run.find(renewed, Report())
     assert sorted(path.name for path in renewed.glob("base.*")) == ["base.phase1"]
@@ -145,6 +161,19 @@ def test_a_run_can_be_moved(renewed, tmp_path):
         assert torch.equal(logits(load(found.where("phase2"), base=found.base)), before)
     finally:
         away.rename(renewed)
+
+
+def test_a_merged_base_that_is_gone_is_not_replaced(renewed, base, tmp_path):
+    shutil.copytree(renewed / "phase2", tmp_path / "phase2")
+    report = Report()
+    assert student.load_model(str(tmp_path / "phase2"), report, base=base) is None
+    assert [one.code.id for one in report.diagnostics] == ["F609"]
+    assert (
+        "the model under these adapters, `../base.phase1`, is gone" in report.diagnostics[0].message
+    )
+    path = tmp_path / "phase2" / "adapter_config.json"
+    path.write_text(path.read_text().replace("../base.phase1", "../models/granite"))
+    assert where.base_of(str(tmp_path / "phase2"), base) == base, "the control"
 
 
 def test_the_folder_of_a_run_is_its_last_stage(renewed, trained, base, tmp_path):
@@ -198,6 +227,13 @@ def test_adapters_of_another_shape_do_not_go_on(renewed, tiny, tmp_path):
     assert [one.code.id for one in report.diagnostics] == ["F620", "F620"]
     assert "`rank` of the adapters" in report.diagnostics[0].message
     assert report.diagnostics[0].hint == "write `rank: 4`, or `adapter: new`"
+    other, report = Lora(4, 8, ("q_proj",), dropout=0.1, embeddings=True), Report()
+    assert begin(str(renewed), tiny, other, tmp_path, report) is None
+    told = [one.message.split(" in ")[0] for one in report.diagnostics]
+    names = ("dropout", "embeddings", "targets")
+    assert told == [f"`{name}` of the adapters" for name in names]
+    every = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
+    assert begin(str(renewed), tiny, Lora(4, 8, every), tmp_path) is not None, "all there are"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +267,7 @@ def test_unfit_adapters_are_told_before_training(build, tiny, base, tmp_path):
     assert run.open_run(tmp_path, build, recipe, False, report)
     assert not run.train(build, recipe, tmp_path, report, Console(quiet=True))
     assert "F620" in {one.code.id for one in report.diagnostics}
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "seen.txt"]
 
 
 def changed(place, to, **settings):
@@ -255,6 +291,9 @@ def test_a_student_without_a_template_speaks_plainly_and_says_so_once(base, tmp_
     turn = [{"role": "user", "content": "Why?"}]
     opened = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     assert opened == "user:\nWhy?\nassistant:\n"
+    tokenizer.bos_token = "<|user|>"  # any will do
+    assert tokenizer.apply_chat_template(turn, tokenize=False) == "<|user|>user:\nWhy?\n"
+    tokenizer.bos_token = None
     tokenizer.save_pretrained(tmp_path / "kept")
     report = Report()
     assert student.load_tokenizer(str(tmp_path / "kept"), report) is not None

@@ -152,6 +152,58 @@ def test_scores_phases_and_versions(build, student):
     assert "It was not evaluated." in text(student, build)
 
 
+def test_one_number_is_the_same_in_tables_cards_and_pages():
+    from training.report import words
+    from training.shown import fixed, signed
+
+    assert (fixed(0.175), words.percent(0.175), words.number(0.175, 2)) == (
+        "0.18",
+        "18\N{NO-BREAK SPACE}%",
+        "0.18",
+    )
+    assert words.percent(0.165) == "17\N{NO-BREAK SPACE}%"
+    assert f"{0.175:.2f}" == "0.17", "the control: what a float's own digits give"
+    assert [signed(one) for one in (-0.001, 0.0, -0.175, 0.175)] == [
+        "0.00",
+        "0.00",
+        "-0.18",
+        "+0.18",
+    ]
+    assert fixed(-0.001) == "0.00"
+    assert (fixed(1234.5, form=","), fixed(float("nan"))) == ("1,234.50", "nan")
+
+
+def test_a_table_keeps_the_names_of_models_whole_and_no_spaces_at_the_end():
+    import io
+
+    from rich.console import Console
+
+    from training.evaluate import table
+
+    leaf = "knowledge/technology/machine_learning/a_leaf_of_a_very_long_name"
+    one = {"n": 20, "exact_match": 0.175, "loss": 1.0, "cut": 2}
+    scores = {"all": one, "branches": {"knowledge": one}, "leaves": {leaf: one}}
+    stages = ["base", "phase1", "phase2", "control"]
+    result = {"models": [{"name": name} for name in stages], "stages": stages, "comparisons": []}
+    result |= {"sets": {"trained": dict.fromkeys(stages, scores)}, "gates": []}
+    shown = Console(file=io.StringIO(), width=60, highlight=False, markup=False)
+    table.show(result, shown, leaves=True)
+    lines = shown.file.getvalue().splitlines()
+    assert lines[1].split() == ["n", *stages]
+    assert any(line.startswith("    …") and "long_name " in line for line in lines)
+    assert lines[2].split() == ["exact", "match", "20", *["0.18"] * 4]
+    assert "answers cut at their longest: base 2, phase1 2, phase2 2, control 2" in " ".join(lines)
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert max(map(len, lines)) <= 60
+
+
+def test_an_export_says_what_it_is(build, student):
+    assert "as `int4`; the scores below were measured before that" in text(student, build, "int4")
+    assert "The adapters are merged" not in text(student, build, "merged")
+    recipe(student, student={"model": "org/model"}, lora={"rank": 8, "targets": "all-linear"})
+    assert "The adapters are merged" in text(student, build, "merged")
+
+
 def test_what_is_known_of_another_build_is_not_said(build, student, tmp_path):
     other = make_build(tmp_path / "other", seed=4)
     found = text(student, other)

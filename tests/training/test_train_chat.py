@@ -10,7 +10,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from compiler.diagnostics import Report
-from training import encode
+from tests.training.templates import CHATML, GEMMA, LLAMA3, tokenizer_of
+from training import encode, student
 from training.cli import app
 from training.commands import chat
 from training.machine import Hardware
@@ -71,6 +72,55 @@ def test_a_question_that_never_fits_is_not_asked(talk, prompts):
     reply = talk.ask("river " * 400)
     assert (reply.text, reply.limit > 0, len(prompts)) == ("", True, 1)
     assert "river river" not in str(talk.said)
+
+
+def test_what_closes_a_turn_ends_an_answer(tiny, trained, tmp_path):
+    """A base model has another end token than its chat template closes turns with."""
+    for family in (GEMMA, LLAMA3, CHATML):
+        tokenizer = tokenizer_of(family, ["Why so?"])
+        assert tokenizer.decode(student.turn_end(tokenizer)) == family.end
+    tokenizer = student.load_tokenizer(str(trained / "base"), Report())
+    assert student.turn_end(tokenizer) == tokenizer.eos_token_id
+    model = student.load_model(str(trained / "base"), Report())
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id, "nothing to add"
+    tokenizer.eos_token = "<|system|>"
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    for one in (model, tokenizer):
+        one.save_pretrained(tmp_path / "other")
+    loaded = student.load_model(str(tmp_path / "other"), Report())
+    end = tokenizer.convert_tokens_to_ids("<|end|>")
+    assert loaded.generation_config.eos_token_id == [tokenizer.eos_token_id, end]
+    assert student.make_model(tiny.student, tokenizer, tiny).generation_config.eos_token_id == [
+        tokenizer.eos_token_id,
+        end,
+    ]
+
+    def closes(module, given, made):
+        made.logits[..., end] = 1e9
+
+    loaded.register_forward_hook(closes)
+    talk = Talk(loaded, tokenizer, room=5)
+    assert talk.ask("Why?") == Reply("")
+    loaded.save_pretrained(tmp_path / "again")
+    loaded.generation_config.eos_token_id = tokenizer.eos_token_id
+    assert talk.ask("Why?").cut == 5, "the control"
+    again = student.load_model(str(tmp_path / "again"), Report())
+    assert end in again.generation_config.eos_token_id, "saved with the student"
+
+
+def test_answers_are_greedy_whatever_the_model_says(talk):
+    prompt = encode.prompt_tokens([user("Name the river.")], talk.tokenizer)
+    plain, told = generate(talk.model, talk.tokenizer, [prompt], 12)[0], talk.ask("Name the river.")
+    own = talk.model.generation_config
+    own.update(do_sample=True, repetition_penalty=0.1, no_repeat_ngram_size=1, min_new_tokens=3)
+    before = own.to_dict()
+    tokens = torch.tensor([prompt])
+    free = talk.model.generate(tokens, do_sample=False, max_new_tokens=12)[0, len(prompt) :]
+    assert talk.tokenizer.decode(free, skip_special_tokens=True).strip() != plain, "the control"
+    assert generate(talk.model, talk.tokenizer, [prompt], 12)[0] == plain
+    talk.forget()
+    assert talk.ask("Name the river.") == told
+    assert own.to_dict() == before
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_what_is_asked_is_in_no_phase_where_that_can_be():
     own, before = samples("skill/a", 50) + samples("skill/b", 3), samples("knowledge/c", 9)
     aside = samples("skill/a", 2, context="aside") + samples("knowledge/c", 200, context="aside")
     build = Build("", before, own, aside, samples("skill/a", 5, context="held out"))
-    asked = questions(build, own, before)
+    asked = questions(build, own, before, lambda one: True)
     assert {one.leaf for one in asked.new} == {"skill/a", "skill/b"}
     assert all(one.context == "aside" for one in asked.new if one.leaf == "skill/a")
     assert len([one for one in asked.new if one.leaf == "skill/b"]) == 3
@@ -66,8 +67,31 @@ def test_what_is_asked_is_in_no_phase_where_that_can_be():
     assert found == Candidate(7, 1.0, 0.0)
 
 
+def test_what_training_leaves_out_is_not_asked():
+    own, before = samples("skill/a", 5) + samples("skill/b", 5), samples("knowledge/c", 9)
+    aside = samples("skill/a", 9, context="long") + samples("skill/b", 2, context="long")
+    aside += samples("skill/b", 1, context="aside") + samples("knowledge/c", 1, context="long")
+    build = Build("", before, own, aside, ())
+    trained = own + samples("knowledge/c", 2, replay=True)  # which is still of an earlier phase
+    asked = questions(build, trained, before, lambda one: one.context != "long")
+    assert {(one.leaf, one.context) for one in asked.new} == {("skill/a", ""), ("skill/b", "aside")}
+    assert {one.context for one in asked.retained} == {""}
+    assert len(asked.retained) == 9
+
+
+def test_the_last_is_kept_where_nothing_can_be_asked():
+    documents = [replace(one, messages=one.messages[1:]) for one in samples("knowledge/a", 3)]
+    build = Build("", tuple(documents), (), tuple(documents), ())
+    asked = questions(build, documents, samples("skill/b", 1), lambda one: True)
+    candidates = [asked.score(step, [answer]) for step, answer in ((1, "yes"), (2, "no"))]
+    assert candidates == [Candidate(1, None, 1.0), Candidate(2, None, 0.0)]
+    found = choose(candidates, 0.02)
+    assert (found.kept, found.reason) == (2, "nothing could be asked of this phase")
+    assert may_win(candidates) == {2}
+
+
 def test_a_leaf_counts_as_much_as_another():
     own = samples("skill/a", 30) + samples("skill/b", 2)
-    asked = questions(Build("", (), own, (), ()), own, ())
+    asked = questions(Build("", (), own, (), ()), own, (), lambda one: True)
     answers = ["yes" if one.leaf == "skill/b" else "" for one in asked.new]
     assert asked.score(1, answers) == Candidate(1, 0.5, None)

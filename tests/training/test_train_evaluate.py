@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jsonschema
@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from compiler.diagnostics import Report
 from compiler.schema import load
 from training import data, metrics, run, seen
+from training import recipe as recipes
 from training.cli import app
-from training.data import Sample
+from training.data import Pair, Sample
 
 QUIET = Console(quiet=True)
 
@@ -381,8 +382,11 @@ def test_usage(build_folder, trained, words):
 
 
 def test_mistakes(build_folder, trained, tmp_path):
-    done = call("--data", build_folder, "--model", "a=./absent", "--out", tmp_path)
-    assert (done.exit_code, "error[F609]" in done.stderr) == (1, True)
+    words = ["--data", build_folder, "--student", trained, "--out", tmp_path / "out"]
+    done = call(*words, "--model", "a=./absent", "--model", "out/student/phase9")
+    assert (done.exit_code, done.stderr.count("error[F609]")) == (1, 2)
+    assert "recipe" not in done.stderr
+    assert not (tmp_path / "out").exists(), "nobody was asked before it was said"
     (tmp_path / "q.jsonl").write_text("{}\n")
     done = call("--data", build_folder, "--student", trained, "--general", tmp_path / "q.jsonl")
     assert (done.exit_code, "error[E712]" in done.stderr) == (1, True)
@@ -396,7 +400,7 @@ def test_another_build_is_asked_where_marks_tell_what_was_taught(
     other = make_build(tmp_path / "other", seed=1)
     student = tmp_path / "student"
     shutil.copytree(trained, student)
-    (student / seen.FILE).unlink(missing_ok=True)
+    (student / seen.FILE).unlink()
     words = ["--data", other, "--student", student, "--general", few]
     done = call(*words)
     assert (done.exit_code, "error[F608]" in done.stderr) == (1, True)
@@ -413,6 +417,106 @@ def test_another_build_is_asked_where_marks_tell_what_was_taught(
     assert result["sets"]["heldout"]["base"]["all"]["n"] == len(asked) - len(left)
     assert result["sets"]["trained"]["base"]["all"]["n"] == 0
     assert result["gates"][0]["held"] is None
+    assert not (student / "evaluation.json").exists(), "that is of its own build"
+    kept = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert kept == result
+
+
+def planted(build, folder, question):
+    """The build with one more held-out question, in a folder."""
+    from tests.training.builds import write_build
+
+    rows = []
+    for part in (build.phase1, build.phase2, build.heldout):
+        rows.append([asdict(one) | {"messages": list(one.messages)} for one in part])
+    rows[2].append(
+        {**rows[2][0], "id": "planted"}
+        | {
+            "messages": [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": "Yes."},
+            ]
+        }
+    )
+    return write_build(folder, *rows)
+
+
+def test_training_writes_down_what_it_teaches(build, tiny, tmp_path):
+    """Own samples, replayed ones, pairs, what the base was taught; and nothing that it does not."""
+    pair = Pair("p", build.heldout[0].messages, "knowledge", "knowledge/x", rejected="No.")
+    whole = replace(build, preferences=(pair,))
+    skills, pairs = tiny.phases[1], replace(tiny.phases[1], name="pairs", data="preferences")
+    recipe = replace(tiny, phases=(skills, pairs))
+    assert run.open_run(tmp_path / "a", whole, recipe, False, Report())
+    known = seen.marks([*build.phase2, pair])
+    assert seen.read(tmp_path / "a") == known
+    assert not seen.marks(build.phase1) <= known
+    assert run.open_run(tmp_path / "b", build, replace(recipe, replay=False), False, Report())
+    assert not seen.read(tmp_path / "b") & seen.marks(one for one in build.phase2 if one.replay)
+    (tmp_path / "a" / "phase2").mkdir()
+    (tmp_path / "a" / "phase2" / "config.json").write_text("{}")
+    base = recipes.Named(str(tmp_path / "a" / "phase2"))
+    assert run.open_run(tmp_path / "c", build, replace(tiny, student=base), False, Report())
+    assert seen.read(tmp_path / "c") == known | seen.marks(build.phase1)
+    (tmp_path / "a" / "README.md").write_text("card")
+    (tmp_path / "a" / seen.FILE).write_text("old")
+    assert run.open_run(tmp_path / "a", build, tiny, True, Report())
+    assert seen.read(tmp_path / "a") == seen.marks([*build.phase1, *build.phase2])
+    assert not (tmp_path / "a" / "README.md").exists()
+
+
+def test_marks_go_with_the_weights(build, trained, tmp_path):
+    from training.evaluate.models import Model, fingerprint, taught, unmarked
+    from training.export import to_merged
+    from training.export.merged import Source
+
+    known = seen.read(trained)
+    assert known == seen.marks([*build.phase1, *build.phase2])
+    copied, export, bare = (tmp_path / name for name in ("copied", "export", "bare"))
+    shutil.copytree(trained / "phase2", copied)
+    assert to_merged(Source("phase2", str(trained / "phase2"), ""), "fp32", export, Report())
+    shutil.copytree(copied, bare)
+    (bare / seen.FILE).unlink()
+    for folder in (copied, export, trained / "phase2", trained):
+        assert taught([Model("x", str(folder))]) == known
+    models = [Model("a", str(copied)), Model("b", str(bare)), Model("c", "OWNER/NAME")]
+    assert unmarked(models) == ["b"]
+    assert fingerprint(models[0]) == fingerprint(models[1]), "marks are no weights"
+
+
+def test_the_harness_is_given_what_evaluation_asks(build, trained, few, tmp_path, monkeypatch):
+    """Also where another model than the student was taught a question."""
+    from training import evaluate as evaluation
+
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: None)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    seen.write(other, [replace(build.heldout[0])])
+    folder = planted(build, tmp_path / "build", "Is this new?")
+    words = ["--data", folder, "--general", few, "--model", other]
+    done = call(*words, "--harness", tmp_path / "tasks")
+    assert f"lm-evaluation-harness: 4 tasks in {tmp_path / 'tasks'}" in done.stderr.replace(
+        "\n", ""
+    )
+    assert f"heldout: 1 of {len(build.heldout) + 1} questions stood in training" in done.stderr
+    text = "".join(path.read_text() for path in (tmp_path / "tasks").glob("*.jsonl"))
+    assert "Is this new?" in text
+    assert build.heldout[0].question not in text
+    (tmp_path / "file").write_text("mine")
+    done = call(*words, "--harness", tmp_path / "file")
+    assert (done.exit_code, "error[F612]" in done.stderr, "F614" in done.stderr) == (1, True, False)
+
+
+def test_only_what_a_run_was_trained_on_is_called_trained(build):
+    from training.evaluate.questions import samples_of
+
+    long = replace(build.phase1[0], id="long", step=2)
+    made = replace(build, phase1=(*build.phase1, long))
+    assert {one.leaf for one in samples_of(made)["trained"]} > {one.leaf for one in build.phase1}
+    leaves = {one.leaf for one in samples_of(made, ["phase1-short"])["trained"]}
+    assert leaves == {one.leaf for one in build.phase1}
+    assert samples_of(made, ["phase1-long", "phase1-long"])["trained"] == (long,)
 
 
 # What a person sees

@@ -123,6 +123,15 @@ def test_a_student_without_adapters_is_written_as_it_is(taught):
     assert done.exit_code == 0, done.output
     assert {w.dtype for w in load_file("half/model.safetensors").values()} == {torch.bfloat16}
     assert json.loads(Path("half/export.json").read_text())["dtype"] == "bf16"
+    assert not Path("half/README.md").exists(), "no build is at hand"
+    words = ("--student", taught[1], "--to", "merged", "--out", "half", "--data")
+    done = call(*words, taught[0])
+    assert done.exit_code == 0, done.output
+    assert "library_name: transformers" in Path("half/README.md").read_text("utf-8")
+    assert Path("half/export.json").is_file()
+    done = call(*words, taught[0], "--stage", "base")
+    assert done.exit_code == 0, done.output
+    assert not Path("half/README.md").exists(), "the card is of the last phase"
 
 
 @NEEDS_PACKAGE
@@ -191,6 +200,13 @@ def answers(samples, right):
     return [
         Answer(s.answer if i in right else "no idea", 0.1 * 4, 4) for i, s in enumerate(samples)
     ]
+
+
+def test_a_sample_without_a_question_is_not_asked(taught):
+    build = data.read(taught[0], Report())
+    alone = replace(build.heldout[0], messages=build.heldout[0].messages[-1:])
+    odd = replace(build, heldout=(alone, *build.heldout), validation=(alone,))
+    assert gate.questions(odd) == gate.questions(build)
 
 
 def test_a_planted_drop_is_reported_as_it_is(taught):
@@ -348,7 +364,7 @@ def test_llama_cpps_converter_is_found_and_run(taught, converter, monkeypatch, f
         monkeypatch.setenv("LLAMA_CPP_DIR", str(converter.parent))
     done = call("--student", taught[1], "--to", "gguf", "--out", "g", *more)
     assert done.exit_code == 0, done.output
-    assert listing("g") == ["both-f16.gguf", "export.json"]
+    assert listing("g") == ["both-f16.gguf", "export.json", "seen.txt"]
     assert Path("g/both-f16.gguf").read_bytes() == b"GGUFf16"
 
 

@@ -2,12 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from compiler.diagnostics import Report
 from compiler.resources import PAGES
+from training import run
 from training.cli import app
 from training.data import Build, Sample
 
@@ -122,14 +127,90 @@ def test_general_knowledge_that_is_lost():
 @pytest.mark.parametrize(
     ("phases", "why"),
     [
-        ([("all", "stacked")], "no phase teaches facts alone"),
+        ([("all", "stacked")], "no phase came after"),
         ([("phase1", "phase1")], "no phase came after"),
-        ([], "no phase teaches facts alone"),
+        ([], "no phase is done"),
     ],
 )
 def test_what_cannot_be_measured(phases, why):
+    from training.evaluate import gates
+
     facts, _ = measured(right(), right(), phases=phases)
     assert (facts.held, facts.why) == (None, why)
+    report = Report()
+    gates.tell([facts.as_json()], report)
+    ((code, told, soft),) = [(d.code.id, d.message, d.soft) for d in report.diagnostics]
+    assert (code, soft, report.errors) == ("E707", True, 0)
+    assert told == f"the gate on facts of phase 1 measures nothing: {why}"
+
+
+def by_steps(phases, **shares):
+    """The facts gates where a and b are short facts, c is a long one, and each stage is right for
+    the shares given.
+    """
+    from training.evaluate import gates
+
+    steps = {"knowledge": 1, "foundational_skills": 2}
+    taught = [one.sample for one in asked()["trained"] if one.sample.branch in steps]
+    build = Build("f", tuple(replace(one, step=steps[one.branch]) for one in taught), (), (), ())
+    found = {name: right(**dict(zip("abc", three, strict=True))) for name, three in shares.items()}
+    return gates.measured(build, phases, asked(), {"trained": found, "general": {}})[:-1]
+
+
+LAB = [("kt1", "phase1-short"), ("kt2", "phase1-long"), ("st", "phase2")]
+
+
+def test_facts_are_held_against_the_stage_that_taught_them_first():
+    """What the second phase of facts took is lost, though the last one took nothing."""
+    after = (0, 0, 1)
+    short, long = by_steps(LAB, base=(0, 0, 0), kt1=(1, 1, 0), kt2=after, st=after)
+    assert (short.stage, short.against, short.held, short.n) == ("st", "kt1", False, 40)
+    assert (short.what, short.difference) == ("facts that kt1 taught", -1)
+    assert (long.against, long.held, long.n) == ("kt2", True, 20)
+    (only,) = by_steps(LAB[:2], base=(0, 0, 0), kt1=(1, 1, 0), kt2=after)
+    assert (only.stage, only.against, only.held) == ("kt2", "kt1", False)
+    again = [("kt1", "phase1-short"), ("both", "phase1"), ("st", "phase2")]
+    gates = by_steps(again, base=(0, 0, 0), kt1=(1, 1, 0), both=(1, 1, 1), st=(1, 1, 0))
+    assert [(one.against, one.n, one.held) for one in gates] == [
+        ("kt1", 40, True),
+        ("both", 20, False),
+    ]
+
+
+def test_facts_that_no_phase_taught_are_held_against_the_base():
+    (facts,) = by_steps([("dpo", "preferences")], base=(1, 1, 1), dpo=(0, 0, 0))
+    assert (facts.against, facts.held, facts.difference) == ("base", False, -1)
+    (facts,) = by_steps([("dpo", "preferences")], base=(1, 1, 1), dpo=(1, 1, 1))
+    assert facts.held is True
+    told = by_steps([LAB[0], LAB[2]], base=(0, 0, 1), kt1=(1, 1, 1), st=(1, 1, 0))
+    assert [(one.what, one.against, one.held) for one in told] == [
+        ("facts that no phase taught", "base", False),
+        ("facts that kt1 taught", "kt1", True),
+    ]
+
+
+def test_an_answers_room_is_its_own_and_a_cut_is_told(trained, build):
+    from training import student
+    from training.ask import Question, asking
+    from training.evaluate.scores import columns, groups, score
+
+    where = run.find(trained, Report()).where("base")  # it was taught nothing, and never ends
+    model, tokenizer = student.load_model(where, Report()), student.load_tokenizer(where, Report())
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    torch.nn.init.zeros_(model.get_output_embeddings().weight[tokenizer.eos_token_id].detach())
+    short = build.heldout[0]
+    checked, judged = replace(short, id="c", verify={"any": 1}), replace(short, id="j")
+    questions = [Question(short), Question(checked), Question(judged, free=True)]
+    (together,) = asking(model, tokenizer, questions)
+    ((alone,),) = (one.values() for one in asking(model, tokenizer, questions[:1]))
+    assert together[0].text == alone.text
+    long = [len(together[i].text) for i in range(3)]
+    assert long[0] < long[1] == long[2]
+    assert [together[i].cut for i in range(3)] == [True] * 3
+    answers = [replace(together[0], cut=False), together[1], together[2]]
+    found = columns(questions, answers, {})
+    assert score(questions, found, groups(questions)["all", ""])["cut"] == 2
+    assert "cut" not in score(questions, columns(questions, [answers[0]] * 3, {}), np.arange(3))
 
 
 def test_no_questions():

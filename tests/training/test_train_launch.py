@@ -15,9 +15,9 @@ import yaml
 from rich.console import Console
 
 from compiler.diagnostics import Report
+from tests.training import test_train_preference as pairs
 from tests.training.builds import TINY
 from tests.training.killing import at, fork, status
-from tests.training.test_train_preference import adapted, judged, prefer  # noqa: F401
 from tests.training.test_train_resume import assert_same, lines
 from tests.training.test_train_run import COMMAND, ROOT, distance
 from training import launch, machine, run
@@ -25,6 +25,7 @@ from training import recipe as recipes
 from training.recipe import Choose, Lora, Named
 
 SEED = int(os.environ.get("TRIVIUM_TEST_SEED", "0"))
+judged, prefer, adapted = pairs.judged, pairs.prefer, pairs.adapted  # fixtures
 SHARDED = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",

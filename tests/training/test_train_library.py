@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 import training
 from compiler.codes import F610
 from tests.training.builds import TINY
-from training import library, run
+from training import library, run, seen
 
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "library.md"
@@ -82,6 +83,26 @@ def test_warnings_are_kept(trained, build_folder, tiny, monkeypatch):
     student = library.train(build_folder, replace(tiny, control=True), trained)
     warned = "F610 few-steps: phase1: only about 3 steps (raise `epochs`)"
     assert student.warnings == (warned,)
+
+
+def test_a_student_keeps_the_evaluation_of_its_own_build(trained, build, tmp_path, monkeypatch):
+    """Asked of another build it needs marks of what it was taught, and its card stays."""
+    from tests.training.builds import make_build
+
+    folder, other = tmp_path / "student", make_build(tmp_path / "other", seed=1)
+    shutil.copytree(trained, folder)
+    (folder / "README.md").write_text("card")
+    known = folder / seen.FILE
+    known.rename(tmp_path / "marks")
+    with pytest.raises(library.TrainingError, match=r"^F608 "):
+        library.load(folder, other).evaluate()
+    (tmp_path / "marks").rename(known)
+    (tmp_path / "few.jsonl").write_text(json.dumps(GENERAL) + "\n")
+    monkeypatch.setattr("training.evaluate.general.SHIPPED", tmp_path / "few.jsonl")
+    result = library.load(folder, other).evaluate()
+    assert json.loads((tmp_path / "evaluation" / "evaluation.json").read_text()) == result
+    assert (folder / "README.md").read_text() == "card"
+    assert not (folder / "evaluation.json").exists()
 
 
 def test_the_door_is_light():

@@ -95,6 +95,16 @@ def test_what_a_layout_saves():
     assert used / wide["one by one"] < 0.7
 
 
+@pytest.mark.parametrize("number", [999, 1000, 1001])
+def test_an_epoch_that_ends_in_a_batch_costs_no_padding(number):
+    lengths = [CHANCE.randint(5, 120) for _ in range(number)]
+    phase = Phase("p", "phase1", 0.1, 3, batch=8)
+    recipe = Recipe(Embedded(1, 32, 2, 300), None, (phase,), packing=False, by_length=True)
+    tokens = order(lengths, lengths, phase, recipe).tokens
+    wide = sum(max(tokens[at : at + 8]) * 8 for at in range(0, len(tokens), 8))
+    assert 1 - sum(tokens) / wide < 0.02
+
+
 def pool(number=400, leaves=9):
     """Samples of earlier phases: leaves of very different sizes, some written by people."""
     sizes = [CHANCE.random() ** 3 for _ in range(leaves)]

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "F621": "needs a loss that is no number: tests/training/test_train_resume.py",
     "E707": "needs a student: tests/training/test_train_gates.py",
     "F623": "needs two processes: tests/training/test_train_run.py",
+    "E708": "needs a student: tests/training/test_train_evaluate.py",
     "E709": "needs a trained student: tests/training/test_train_export.py",
     "E710": "needs a machine without llama.cpp: tests/training/test_train_export.py",
     "E713": "needs a machine that cannot run code: tests/training/test_train_checked.py",

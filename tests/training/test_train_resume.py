@@ -180,7 +180,7 @@ def on_page(code: str, said: str) -> bool:
     """Whether the page of a code shows these words, but for names and numbers."""
 
     def plain(text: str) -> str:
-        return re.sub(r"`[^`]*`|checkpoint-\d+|step \d+|[\d.]+ MB", "#", text)
+        return re.sub(r"`[^`\n]+`|phase\d|checkpoint-\d+|step \d+|[\d.]+ MB", "#", text)
 
     return plain(said) in plain((PAGES / f"{code}.md").read_text("utf-8"))
 

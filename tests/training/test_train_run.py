@@ -150,7 +150,7 @@ def test_what_is_not_ours_but_not_in_the_way_stays(build, tiny, tmp_path):
     """The control of the test above: only the names that a run uses are refused."""
     (tmp_path / "works").mkdir()
     assert run.open_run(tmp_path, build, tiny, False, Report())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "works"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "seen.txt", "works"]
 
 
 def test_fresh_takes_no_folder_that_the_earlier_run_did_not_make(build, tiny, tmp_path):
@@ -200,7 +200,7 @@ def test_fresh_starts_over(build, tiny, train_on):
     out = train_on(build, tiny, phases=tiny.phases[:1])
     (out / "mine.txt").write_text("kept")
     assert run.open_run(out, build, replace(tiny, seed=9), True, Report())
-    assert sorted(path.name for path in out.iterdir()) == ["mine.txt", "run.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["mine.txt", "run.json", "seen.txt"]
 
 
 SLOW = """\

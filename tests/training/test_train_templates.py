@@ -8,10 +8,11 @@ import pytest
 
 from compiler.diagnostics import Report
 from tests.conftest import SEED
-from tests.training.templates import FAMILIES, GEMMA, tokenizer_of
+from tests.training.templates import FAMILIES, REFUSED, tokenizer_of
 from training import encode
-from training.data import Sample
+from training.data import Pair, Sample
 from training.encode import IGNORED
+from training.pairs import encode_pairs
 
 WORDS = "Osten river the of Lorrud runs née 12 x=3; \n\n {} Größe 東京 #1 'so' end".split(" ")
 
@@ -72,8 +73,9 @@ def test_unmask_learns_all_of_it(spoken):
         assert ids == labels
 
 
-def test_what_a_template_refuses_is_counted():
-    tokenizer = tokenizer_of(GEMMA, ["Who? Ada."])
+@pytest.mark.parametrize("family", REFUSED, ids=lambda family: family.name)
+def test_what_a_template_refuses_is_counted(family):
+    tokenizer = tokenizer_of(family, ["Who? Ada."])
     roles = ("system", "user", "assistant")
     texts = zip(roles, ("Be brief.", "Who?", "Ada."), strict=True)
     messages = tuple({"role": r, "content": c} for r, c in texts)
@@ -81,10 +83,18 @@ def test_what_a_template_refuses_is_counted():
         Sample("1", messages, "knowledge", "knowledge/x"),
         Sample("2", messages[1:], "knowledge", "knowledge/x"),
     ]
-    report = Report()
-    found = encode.encode("phase1", samples, tokenizer, encode.Limits(), report)
-    assert found.account.dropped == {"F606": 1}
-    assert "refused by the chat template" in report.diagnostics[0].message
+    pairs = [
+        Pair(one.id, one.messages, "knowledge", "knowledge/x", rejected="Eve.") for one in samples
+    ]
+    for read, some in ((encode.encode, samples), (encode_pairs, pairs)):
+        report = Report()
+        found = read("phase1", some, tokenizer, encode.Limits(), report)
+        assert found.account.dropped == {"F606": 1}
+        assert [one.id for one in found.samples] == ["2"]
+        assert "refused by the chat template" in report.diagnostics[0].message
+    limits = encode.Limits()
+    assert [encode.fits(one, tokenizer, limits) for one in samples] == [False, True]
+    assert not encode.fits(samples[1], tokenizer, encode.Limits(max_length=3))
 
 
 def answered(text):

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 
 from compiler.diagnostics import Report
-from training import encode, machine, order
+from training import encode, fit, machine, order, stage
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,25 @@ def test_every_layout_has_the_loss_and_gradients_of_a_padded_batch(step, referen
 def test_samples_that_see_each_other_do_not(step, reference):
     _, grad = step(1, 36, apart=False)
     assert not torch.allclose(grad, reference[1], atol=1e-4)
+
+
+def test_a_student_that_mixes_packed_samples_is_refused(build, tiny, tmp_path):
+    """One whose attention takes no mask from positions; the control is a student of ours."""
+    from transformers import OPTConfig, OPTForCausalLM
+
+    from training import student
+
+    hardware = machine.settle(1)
+    tokenizer = student.make_tokenizer(build, 400)
+    sizes = {"hidden_size": 32, "ffn_dim": 32, "word_embed_proj_dim": 32}
+    of_heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 128}
+    mixed = OPTForCausalLM(OPTConfig(vocab_size=len(tokenizer), **sizes, **of_heads))
+    assert fit.mixes(mixed, False)
+    assert not fit.mixes(student.make_model(tiny.student, tokenizer, tiny), False)
+    one = stage.Stage("phase1", tiny.phases[0], "base", True)
+    report = Report()
+    given = stage.given(build, tiny, one, tokenizer, report)
+    quiet = Console(quiet=True)
+    assert not stage.train(one, given, tiny, mixed, tmp_path, hardware, report, quiet)
+    (found,) = (one for one in report.diagnostics if one.code.id == "F603")
+    assert "`packing: true` mixes samples" in found.message

@@ -56,7 +56,7 @@ def chat(
         int, typer.Option("--room", min=1, metavar="TOKENS", help="The longest answer.")
     ] = ROOM,
 ) -> None:
-    """Talk to the trained student, and to others beside it.
+    """Talk to the student, and to others.
 
     At a terminal it is a conversation; of a pipe, each line is a question of its own.
     """

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from compiler.cli.base import BUILD, TaxonomyOption
-from compiler.codes import E702, F608
-from compiler.diagnostics import Report
-from training import card, data, machine, run, seen
+from compiler.codes import E702, F609
+from compiler.diagnostics import Report, counted
+from training import card, data, machine, run
 from training.commands.base import INTERRUPTED, STUDENT, Data, console, extra, fail, finish
 from training.commands.judging import JudgeName, open_judge
 
@@ -35,7 +35,8 @@ def evaluate(
         typer.Option(
             "--model",
             metavar="NAME=MODEL",
-            help="One more to ask: a folder or a name on the hub; repeat it for several.",
+            help="One more to ask: a folder or a name on the hub, by the name NAME, which may be "
+            "left out of a path; repeat it for several.",
         ),
     ] = None,
     general: Annotated[
@@ -80,13 +81,14 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Measure every stage of a student, or any models, side by side."""
+    """Measure the stages of a student, or any models."""
     named = _named(model or [])
     if student is None and not named:
         student = STUDENT
     if gate and student is None:
         raise typer.BadParameter("`--gate` is about a student: name it with `--student`")
     report = Report()
+    _look_for(named, report)
     build = data.read(build_folder, report)
     if build is None:
         fail(report)
@@ -94,9 +96,8 @@ def evaluate(
         hint = "hold some seed examples back when building"
         report.add(E702, "the build has no held-out questions", hint=hint)
     found = run.find(student, report) if student else None
-    if found and found.fingerprint != build.fingerprint and seen.read(found.folder) is None:
-        hint = "name its build with `--data`, or train again"
-        report.add(F608, f"`{student}` was trained on another build", hint=hint)
+    if found:
+        run.may_ask(found, build, report)
     if report.errors:
         fail(report)
     for name in named:
@@ -110,9 +111,13 @@ def evaluate(
         from training.evaluate.harness import export_harness
 
         asked = questions.read(general or questions.SHIPPED, report)
+        more = [models.Model(*one) for one in named.items()]
         if harness and not report.errors:
-            known = seen.read(found.folder) if found else None
-            export_harness(build, harness, report, known or frozenset())
+            taught = models.taught([*(models.stages(found) if found else ()), *more])
+            tasks = export_harness(build, harness, report, taught)
+            said = counted(len(tasks), "task") if tasks else "nothing: no question is left to ask"
+            if not report.errors:
+                console().print(f"lm-evaluation-harness: {said}{f' in {harness}' if tasks else ''}")
         if asked is None or report.errors:
             fail(report)
         try:
@@ -124,7 +129,7 @@ def evaluate(
                     found,
                     report,
                     console(),
-                    models=[models.Model(*one) for one in named.items()],
+                    models=more,
                     questions=asked,
                     judge=believed,
                     limit=max_forgetting,
@@ -157,10 +162,21 @@ def _named(given: list[str]) -> dict[str, str]:
     """The models of `--model`, by name."""
     named: dict[str, str] = {}
     for one in given:
-        name, _, where = one.partition("=")
+        name, named_so, where = one.partition("=")
+        if not named_so and "/" in one:
+            name, where = Path(one).name, one
         if not re.fullmatch(r"[\w.-]+", name) or not where:
             raise typer.BadParameter(f"`--model {one}`: write NAME=MODEL")
         if name in named:
             raise typer.BadParameter(f"two models are named `{name}`")
         named[name] = where
     return named
+
+
+def _look_for(named: dict[str, str], report: Report) -> None:
+    """F609 for each model that is a path, and not there: others are asked for hours before it."""
+    for where in named.values():
+        is_path = where.startswith((".", "/", "~")) or where.count("/") > 1
+        if is_path and not Path(where).expanduser().is_dir():
+            hint = "correct the path after `--model`"
+            report.add(F609, f"there is no folder `{where}`", hint=hint)

@@ -9,7 +9,7 @@ import typer
 from compiler.cli.base import BUILD
 from compiler.codes import E702, E710, F608, F611
 from compiler.diagnostics import Report
-from training import data, export, machine, run
+from training import card, data, export, machine, run
 from training import recipe as recipes
 from training.commands.base import STUDENT, Student, console, extra, fail, finish
 from training.export import gate as gates
@@ -46,7 +46,8 @@ def write_export(
         typer.Option(
             metavar="|".join(export.FORMS),
             callback=one_of(*export.FORMS),
-            help="One model without adapters; its layers in 8, 4 or 2 bits; or llama.cpp's file.",
+            help="One model without adapters; its layers in 8 or 4 bits (in 2 to see the gate "
+            "close); or llama.cpp's file.",
         ),
     ],
     student: Student = STUDENT,
@@ -94,7 +95,7 @@ def write_export(
         typer.Option(
             "--data",
             metavar="DIR",
-            help=f"The build whose questions the gate asks; else {BUILD}, where it fits.",
+            help=f"The student's build, for the gate and the card; else {BUILD}, where it fits.",
             show_default=False,
         ),
     ] = None,
@@ -113,9 +114,10 @@ def write_export(
         ),
     ] = 0.05,
 ) -> None:
-    """Write a trained student in a form that other programs load.
+    """Write a student for other programs.
 
-    A quantized model that loses too much is put into `DIR.failed`, and the exit status is 1.
+    Where its build is at hand, the model card of the last phase lies beside it. A quantized model
+    that loses too much is put into `DIR.failed`, and the exit status is 1.
     """
     if gate and to not in quantize.BITS:
         raise typer.BadParameter(
@@ -137,12 +139,14 @@ def write_export(
         fail(report)
     source = source_of(found, stage)
     out = out or student.parent / f"{student.resolve().name}-{to}"
-    asked = () if to not in quantize.BITS else _questions(found, build_folder, gate, report)
+    build = _build(found, build_folder, gate, to in quantize.BITS, report)
     for folder in (out, export.failed(out)) if to in quantize.BITS else (out,):
         export.may_write(folder, report)
     if report.errors:
         fail(report)
     with extra(report):
+        measured = to in quantize.BITS and gate is not False
+        asked = gates.questions(build) if build and measured else ()
         machine.prepare(source.base)
         machine.settle(found.threads)
         if dtype == AUTO:
@@ -164,13 +168,17 @@ def write_export(
                 raise typer.BadParameter(str(wrong), param_hint="--group-size") from None
             if drops:
                 gates.table(drops, to, console())
+        if build and not report.errors and source.stage == _last(found):
+            text = card.text(found.folder, build_folder or BUILD, report, to)
+            if text is not None:
+                machine.write_text(out / card.CARD, text)
     finish(report)
     typer.echo(out)
 
 
 def source_of(found: run.Run, stage: str) -> Source:
     """The stage of a run that is named, else its last. Raises typer.BadParameter."""
-    name = stage or [name for name in found.stages if name != recipes.CONTROL][-1]
+    name = stage or _last(found)
     if name not in found.stages:
         raise typer.BadParameter(
             f"no stage `{name}`; there are {', '.join(found.stages)}", param_hint="--stage"
@@ -178,23 +186,31 @@ def source_of(found: run.Run, stage: str) -> Source:
     return Source(name, stage_of(found.where(name)), found.base)
 
 
-def _questions(
-    found: run.Run, folder: Path | None, gate: bool | None, report: Report
-) -> tuple[data.Sample, ...]:
-    """What the gate asks; nothing where it is not wanted, or nobody named a build and none fits."""
-    if gate is False:
-        return ()
-    wanted = gate or folder is not None
+def _last(found: run.Run) -> str:
+    """The last phase of a run."""
+    return [name for name in found.stages if name != recipes.CONTROL][-1]
+
+
+def _build(
+    found: run.Run, folder: Path | None, gate: bool | None, measured: bool, report: Report
+) -> data.Build | None:
+    """The student's build; None where nobody named one and none fits. What a gate misses is said
+    where the form is `measured` and a gate is not unwanted.
+    """
+    measured = measured and gate is not False
+    wanted = folder is not None or (measured and bool(gate))
     aside = report if wanted else Report()
     build = data.read(folder or BUILD, aside)
     if build and build.fingerprint != found.fingerprint:
         hint = "name its build with `--data`, or leave the gate out with `--no-gate`"
         aside.add(F608, f"`{found.folder}` was trained on another build", hint=hint)
-    if build and wanted and not build.heldout:
-        hint = "hold some seed examples back when building"
-        report.add(E702, "the build has no held-out questions", hint=hint)
-    if build and not aside.errors and (wanted or build.heldout):
-        return gates.questions(build)
-    if not wanted:
+        build = None
+    if build and not build.heldout and measured:
+        if wanted:
+            hint = "hold some seed examples back when building"
+            report.add(E702, "the build has no held-out questions", hint=hint)
+        else:
+            build = None
+    if build is None and measured and not wanted:
         console().print("not measured: name the student's build with `--data DIR` to do so")
-    return ()
+    return build

@@ -9,7 +9,9 @@ lm-evaluation-harness counts it.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,13 @@ from training.evaluate import gates, general, kept
 from training.evaluate.checked import checked
 from training.evaluate.compare import compare
 from training.evaluate.judged import Judge
-from training.evaluate.models import Model, fingerprint, stages
-from training.evaluate.questions import GENERAL, SETS, gather
+from training.evaluate.models import Model, fingerprint, stages, taught, unmarked
+from training.evaluate.questions import GENERAL, PHASES, SETS, gather
 from training.evaluate.scores import DIGITS, Columns, Measure, columns, groups, nested, score
 from training.machine import Hardware, settle, write_text
 from training.recipe import CONTROL
 from training.run import EVALUATED, EVALUATION, Run
-from training.where import RUN, stage_of
+from training.where import RUN
 
 Asked = Mapping[str, Sequence[Question]]
 Given = Mapping[str, Mapping[str, Sequence[Answer]]]
@@ -53,7 +55,8 @@ def evaluate(
     folder: Path | None = None,
 ) -> dict[str, Any] | None:
     """Asks the stages of `run` and then `models`, and writes evaluation.json into `folder` (that of
-    the run); what was asked before is only read. None where the report has errors.
+    the run, or `evaluation` beside it where the build is another's); what was asked before is only
+    read. None where the report has errors.
 
     `questions` are the general ones (those that are shipped); `judge` scores what is said; `limit`
     is what the gates allow to be lost. A KeyboardInterrupt loses one batch.
@@ -65,8 +68,18 @@ def evaluate(
     if questions is None:
         return None
     own = run is None or run.fingerprint == build.fingerprint
-    asked, left = gather(build, questions, _taught(everyone), report, own=own)
+    phases = _phases(run) if run else []
+    data = [data for _, data in phases] if run else PHASES
+    asked, left = gather(build, questions, taught(everyone), report, own=own, phases=data)
+    if judge:  # it is to hear whole answers
+        asked = {name: tuple(replace(q, free=q.speak) for q in asked[name]) for name in asked}
+    if unknown := unmarked(models):
+        said = f"no {seen.FILE} says what was taught, so that may be asked too"
+        console.print(f"{', '.join(unknown)}: {said}")
     home = folder or (run.folder if run else Path())
+    if run and not own and not folder:
+        home = Path(os.path.normpath(run.folder / ".." / "evaluation"))
+        console.print(f"the build is not that of `{run.folder}`: the result goes to {home}")
     given: dict[str, dict[str, list[Answer]]] = {name: {} for name in asked}
     for model in everyone:
         if (answers := _answers(model, asked, home / EVALUATED, hardware, report, console)) is None:
@@ -83,7 +96,6 @@ def evaluate(
         for name in asked
     }
     told = {name: list(_told(name, asked[name], given[name], found[name])) for name in asked}
-    phases = _phases(run) if run else []
     result: dict[str, Any] = {
         "fingerprint": build.fingerprint,
         "stages": [model.name for model in everyone if model.stage],
@@ -109,12 +121,6 @@ def evaluate(
     home.mkdir(parents=True, exist_ok=True)
     write_text(home / EVALUATION, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return result
-
-
-def _taught(models: Iterable[Model]) -> frozenset[str]:
-    """What the runs that the models are of say that they were taught."""
-    folders = sorted({Path(stage_of(model.where)).parent for model in models})
-    return frozenset().union(*(seen.read(folder) or () for folder in folders))
 
 
 def _phases(run: Run) -> list[tuple[str, str]]:
@@ -180,7 +186,8 @@ def _key(weights: str, asked: Sequence[Question]) -> str:
     """A mark of a model's weights, and of what it is asked."""
     known = hashlib.sha256(weights.encode())
     for one in asked:
-        row = [one.sample.id, one.sample.messages, one.options, one.speak]
+        free = one.free or bool(one.sample.verify)
+        row = [one.sample.id, one.sample.messages, one.options, one.speak, free]
         known.update(json.dumps(row, sort_keys=True).encode())
     return known.hexdigest()[:24]
 

@@ -1,7 +1,8 @@
 """Columns of a run's stages go in; what training must not lose, and whether it did, comes out.
 
 A file of its own because a gate is a promise and no table: it compares two given stages at one
-measure, counts only what is surely lost, and names it.
+measure, counts only what is surely lost, and names it. A fact is held against the stage that taught
+it first: one that a later phase of facts took away is lost too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from training.evaluate.compare import FEW, REGRESSED, compare
 from training.evaluate.questions import GENERAL
 from training.evaluate.scores import MEASURES, Columns, Indices, groups
 from training.recipe import BASE
+from training.replay import own_of
+from training.shown import fixed
 
 FACTS = "facts"
 MAX_FORGETTING = 0.05
@@ -63,32 +66,60 @@ def measured(
     found: Found,
     limit: float = MAX_FORGETTING,
 ) -> list[Gate]:
-    """Both gates of a run whose `phases` (name, data) are done, in order; the control, which is to
+    """The gates of a run whose `phases` (name, data) are done, in order; the control, which is to
     forget, is none of them.
+
+    One is of the general questions. Of the facts of phase 1 there is one for each stage that others
+    follow and that taught some of them first; those that no phase taught are held against the base.
     """
     last = phases[-1][0] if phases else BASE
-    taught = [name for name, data in phases if data.startswith("phase1")]
-    first = {sample.id for sample in build.phase1}
-    facts = np.array(
-        [i for i, one in enumerate(asked["trained"]) if one.sample.id in first], dtype=np.intp
-    )
-    whole = np.arange(len(asked[GENERAL]))
-    kept = Gate(FACTS, "facts of phase 1", "exact_match", last, (taught or [""])[-1], limit)
+    taught = _taught(build, phases)
+    first: dict[str, list[int]] = {name: [] for name in dict.fromkeys(taught.values())}
+    for number, one in enumerate(asked["trained"]):
+        if one.sample.id in taught:
+            first[taught[one.sample.id]].append(number)
+    several, told = len(first) > 1, {name: first[name] for name in first if name != last}
+    facts = [
+        Gate(FACTS, _what(name, several), "exact_match", last, name, limit)
+        for name in sorted(told or first or {BASE}, key=[BASE, *dict(phases)].index)
+    ]
     known = Gate(GENERAL, "general questions", "choice", last, BASE, limit)
+    whole = np.arange(len(asked[GENERAL]))
     return [
-        _held(kept, asked["trained"], found["trained"], facts),
+        *(
+            _held(gate, asked["trained"], found["trained"], _numbers(first.get(gate.against, ())))
+            for gate in facts
+        ),
         _held(known, asked[GENERAL], found[GENERAL], whole),
     ]
+
+
+def _taught(build: Build, phases: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """By the id of each sample of phase 1 the stage that taught it first, or the base."""
+    taught = dict.fromkeys((sample.id for sample in build.phase1), BASE)
+    for name, data in reversed(phases):
+        own = (sample.id for sample in own_of(build, data))
+        taught |= dict.fromkeys((one for one in own if one in taught), name)
+    return taught
+
+
+def _what(stage: str, several: bool) -> str:
+    if not several:
+        return "facts of phase 1"
+    return "facts that no phase taught" if stage == BASE else f"facts that {stage} taught"
+
+
+def _numbers(some: Iterable[int]) -> Indices:
+    return np.array(list(some), dtype=np.intp)
 
 
 def _held(
     gate: Gate, asked: Sequence[Question], found: Mapping[str, Columns], chosen: Indices
 ) -> Gate:
     """The gate, measured on the questions numbered `chosen`."""
-    if not gate.against:
-        return replace(gate, why="no phase teaches facts alone")
     if gate.against == gate.stage:
-        return replace(gate, why="no phase came after")
+        after = "no phase is done" if gate.stage == BASE else "no phase came after"
+        return replace(gate, why=after)
     before, after = (found.get(name, {}).get(gate.measure) for name in (gate.against, gate.stage))
     if before is None or after is None or not len(chosen):
         return replace(gate, why="there are no such questions")
@@ -130,8 +161,13 @@ def _held(
 
 
 def tell(found: Iterable[Mapping[str, Any]], report: Report) -> None:
-    """E707 for each gate, as it stands in evaluation.json, that did not hold."""
+    """E707 for each gate, as it stands in evaluation.json, that did not hold; as a warning for each
+    that was not measured.
+    """
     for gate in found:
+        if gate["held"] is None:
+            message = f"the gate on {gate['what']} measures nothing: {gate['why']}"
+            report.add(E707, message, hint=_UNMEASURED[gate["name"]], soft=True)
         if gate["held"] is not False:
             continue
         first, *more = (one for one in gate["lost"] if one["kind"] != "leaves")
@@ -151,10 +187,14 @@ def tell(found: Iterable[Mapping[str, Any]], report: Report) -> None:
 def _amount(lost: Mapping[str, Any]) -> str:
     """What was lost, and between what it lies."""
     one, low, high = (lost[key] for key in ("difference", "low", "high"))
-    return f"{-one:.2f} ({-high:.2f} to {-low:.2f})"
+    return f"{fixed(-one)} ({fixed(-high)} to {fixed(-low)})"
 
 
 _HINTS = {
     FACTS: "give the last phase more `replay`, or let it `choose` its checkpoint",
     GENERAL: "train fewer epochs, at a lower `learning_rate`, or adapters instead of all weights",
+}
+_UNMEASURED = {
+    FACTS: "it needs a build with facts, and a student with a phase after the one that taught them",
+    GENERAL: "it needs a trained student, and general questions enough",
 }

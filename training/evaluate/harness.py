@@ -48,15 +48,20 @@ def export_harness(
     """Writes a task for each branch and way of asking, and a group of all, into `folder`; returns
     the names of the tasks, none where there is nothing to ask or the folder is another's (F612).
 
-    Asked are people's held-out questions, but for those that training saw: in a phase of the build,
-    or among the marks `taught`. The harness's `acc_norm` is our multiple choice, its `exact_match`
-    and `f1` are ours.
+    Asked are people's held-out questions, but for those that training saw (E708): in a phase of the
+    build, or among the marks `taught`. The harness's `acc_norm` is our multiple choice, its
+    `exact_match` and `f1` are ours.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / f"{GROUP}.yaml").is_file():
+    taken = ""
+    if folder.exists() and not folder.is_dir():
+        taken = "is a file"
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / f"{GROUP}.yaml").is_file():
+        taken = "holds other files"
+    if taken:
         hint = "name an empty folder, or one that does not exist"
-        report.add(F612, f"`{folder}` holds other files", hint=hint)
+        report.add(F612, f"`{folder}` {taken}", hint=hint)
         return []
-    sets, left = gather(build, (), taught, Report())
+    sets, left = gather(build, (), taught, report)
     asked = [question for question in sets["heldout"] if _is_single(question)]
     tasks = [task for branch in _branches(asked) for task in _of_branch(branch, asked)]
     if not tasks:

@@ -26,7 +26,8 @@ def read(path: Path) -> dict[int, Answer]:
             row = json.loads(line)
             number, text, nll = int(row["i"]), str(row["text"]), float(row["nll"])
             choices = tuple(float(one) for one in row["choices"])
-            found[number] = Answer(text, nll, int(row["tokens"]), choices)
+            cut = bool(row.get("cut"))
+            found[number] = Answer(text, nll, int(row["tokens"]), choices, cut)
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found

@@ -17,17 +17,21 @@ from training import seen
 from training.ask import Question
 from training.data import Build, Sample
 from training.evaluate.choices import Pool
+from training.replay import own_of
 
 PER_LEAF = 16
 SETS = ("trained", "validation", "heldout")
 GENERAL = "general"
+PHASES = ("phase1", "phase2")
 
 
-def samples_of(build: Build) -> dict[str, tuple[Sample, ...]]:
-    """The samples of each set; trained ones are at most PER_LEAF per leaf, chosen by hash."""
+def samples_of(build: Build, phases: Iterable[str] = PHASES) -> dict[str, tuple[Sample, ...]]:
+    """The samples of each set; trained ones, of the data that `phases` train on, are at most
+    PER_LEAF per leaf, chosen by hash.
+    """
     taught: dict[str, list[Sample]] = defaultdict(list)
-    for sample in (*build.phase1, *build.phase2):
-        if not sample.replay and len(sample.messages) > 1:
+    for sample in {one.id: one for data in phases for one in own_of(build, data)}.values():
+        if len(sample.messages) > 1:
             taught[sample.leaf].append(sample)
     chosen = [
         sample
@@ -50,21 +54,20 @@ def gather(
     report: Report,
     *,
     own: bool = True,
+    phases: Iterable[str] = PHASES,
 ) -> tuple[dict[str, tuple[Question, ...]], dict[str, int]]:
     """The questions of each set, and how many of it are not asked, for they were seen in training.
 
     Not asked is what stands as a user's turn in a phase of the build, or among the marks `taught`.
     `own` is false where the student was trained on another build: this one's phases taught it
-    nothing, so the trained set is empty.
+    nothing, so the trained set is empty. `phases` are the data that it was trained on; else all.
     """
     known = taught | seen.marks((*build.phase1, *build.phase2))
     pool = Pool((*build.phase1, *build.phase2), (*build.validation, *build.heldout))
     sets = {
         name: tuple(Question(sample, pool.options(sample)) for sample in samples)
-        for name, samples in samples_of(build).items()
+        for name, samples in samples_of(build, phases if own else ()).items()
     }
-    if not own:
-        sets["trained"] = ()
     sets[GENERAL] = tuple(general)
     left: dict[str, int] = {}
     for name in (*SETS[1:], GENERAL):

@@ -34,6 +34,8 @@ MEASURES = {
     LOSS: "loss",
 }
 """Their names in words, in the order of the tables."""
+CUT = "cut"
+"""How many answers were cut. It is no measure: as a column it applies to no question."""
 DIGITS = 4
 
 
@@ -88,7 +90,9 @@ def columns(
         for name, measure in measures.items():
             values = iter(measure(*_said(pairs)))
             found[name] = Column.of([next(values) if one else None for one in spoken])
-    return {name: column for name, column in found.items() if column.applies.any()}
+    found = {name: column for name, column in found.items() if column.applies.any()}
+    cut = np.array([answer.cut for answer in answers], dtype=np.float64)
+    return found | ({CUT: Column(cut, np.zeros(len(cut)))} if cut.any() else {})
 
 
 def _said(pairs: Sequence[tuple[Question, Answer]]) -> tuple[list[Sample], list[str]]:
@@ -129,11 +133,13 @@ def nested(parts: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
 
 def score(asked: Sequence[Question], found: Columns, chosen: Indices) -> dict[str, Any]:
     """Means over the `chosen` questions, `n` of them; `loss` is in nats a token, `chance` what
-    guessing gives at the multiple choice, and `of` says how many a measure applies to, where that
-    is not all.
+    guessing gives at the multiple choice, `of` says how many a measure applies to, where that is
+    not all, and `cut` how many answers had no room to end.
     """
     told: dict[str, Any] = {"n": len(chosen)}
     of: dict[str, int] = {}
+    if CUT in found and (cut := int(found[CUT].above[chosen].sum())):
+        told[CUT] = cut
     for name, column in found.items():
         if (mean := column.mean(chosen)) is None:
             continue

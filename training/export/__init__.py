@@ -14,6 +14,7 @@ from pathlib import Path
 
 from compiler.codes import E710, F612, F614
 from compiler.diagnostics import Report, counted
+from training import seen
 from training.data import Sample
 from training.export import gate, gguf, merged, quantize
 from training.export.merged import Source
@@ -168,3 +169,4 @@ def _is_full(wrong: Exception) -> bool:
 def _record(folder: Path, source: Source, **more: object) -> None:
     said = {"stage": source.stage, "source": source.digest(), **more}
     write_text(folder / RECORD, json.dumps(said, indent=1) + "\n")
+    seen.keep(source.where, folder)

@@ -5,7 +5,6 @@ recalled facts break before skills do, and the mean over both hides it (https://
 2404.14047 finds that what a low-rank fine-tune adds is what rounding takes first).
 """
 
-import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,13 +15,12 @@ from compiler.codes import E709
 from compiler.diagnostics import Report
 from training.data import Build, Sample
 from training.metrics import exact_match
+from training.shown import fixed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from training.ask import Answer
-
-PER_LEAF = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +70,12 @@ class Drop:
 
 
 def questions(build: Build) -> tuple[Sample, ...]:
-    """What the student may know: at most PER_LEAF trained samples of a leaf, chosen by hash; those
-    kept aside; people's held-out questions.
+    """What the student may know: trained samples of every leaf, those kept aside, and
+    people's held-out questions, as evaluation asks them.
     """
-    taught: dict[str, list[Sample]] = defaultdict(list)
-    for sample in (*build.phase1, *build.phase2):
-        if not sample.replay and len(sample.messages) > 1:
-            taught[sample.leaf].append(sample)
-    chosen = (
-        sample
-        for _, samples in sorted(taught.items())
-        for sample in sorted(samples, key=lambda s: hashlib.sha256(s.id.encode()).digest())[
-            :PER_LEAF
-        ]
-    )
-    return (*chosen, *build.validation, *build.heldout)
+    from training.evaluate.questions import samples_of
+
+    return tuple(sample for samples in samples_of(build).values() for sample in samples)
 
 
 def compare(
@@ -115,9 +104,9 @@ def judge(drops: Sequence[Drop], most: float, what: str, where: str, report: Rep
         one, two = drop.before, drop.after
         report.add(
             E709,
-            f"{what}: `{drop.branch}` lost {drop.lost:.2f}: "
-            f"exact match {one.exact_match:.2f} to {two.exact_match:.2f}, "
-            f"loss {one.loss:.2f} to {two.loss:.2f}",
+            f"{what}: `{drop.branch}` lost {fixed(drop.lost)}: "
+            f"exact match {fixed(one.exact_match)} to {fixed(two.exact_match)}, "
+            f"loss {fixed(one.loss)} to {fixed(two.loss)}",
             hint=f"use more bits, or allow more with `--max-drop`; it is in `{where}`",
         )
     return not broken
@@ -133,9 +122,9 @@ def table(drops: Sequence[Drop], what: str, console: "Console") -> None:
         shown.add_row(
             drop.branch,
             str(one.n),
-            f"{one.exact_match:.2f} -> {two.exact_match:.2f}",
-            f"{one.loss:.3f} -> {two.loss:.3f}",
-            f"{drop.lost:.3f}",
+            f"{fixed(one.exact_match)} -> {fixed(two.exact_match)}",
+            f"{fixed(one.loss, 3)} -> {fixed(two.loss, 3)}",
+            fixed(drop.lost, 3),
         )
     console.print(shown)
 

@@ -102,6 +102,8 @@ def _student(student: Path | None, manifest: Json, phase1: set[str]) -> Json:
     if student:
         run = mapping(student / RUN, E701, "train again, into another folder")
         evaluation = mapping(student / EVALUATION, E704, "run `trivium evaluate` again")
+        if run and evaluation.get("fingerprint") != run.get("fingerprint"):
+            evaluation = {}  # it asked what is in another build
     stages = learned.stages(evaluation)
     done = [one["stage"] for one in run.get("stages", ())] if student else []
     logs = {name: trained.log(student, name) for name in done if student}

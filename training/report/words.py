@@ -5,28 +5,26 @@ import re
 from markupsafe import Markup
 
 from compiler.codes import CATALOGUE
+from training import shown
 
 LONGEST = 1200  # characters of a text
 
 
 def percent(share: float | None, digits: int = 0) -> str:
     """A share of 1 as a percentage, or a dash."""
-    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+    return "–" if share is None else f"{shown.fixed(share, digits, 100)}\N{NO-BREAK SPACE}%"
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """A number with thin spaces between thousands, or a dash."""
     if value is None:
         return "–"
-    return f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return shown.fixed(value, digits, form=",").replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def signed(value: float | None) -> str:
     """A difference with its sign, or a dash."""
-    if value is None:
-        return "–"
-    shown = f"{value:+.2f}"
-    return "0.00" if float(shown) == 0 else shown.replace("-", "\N{MINUS SIGN}")
+    return "–" if value is None else shown.signed(value).replace("-", "\N{MINUS SIGN}")
 
 
 def size(n: float) -> str:
