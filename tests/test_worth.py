@@ -114,6 +114,7 @@ def test_grades_of_1_to_5_count_as_much_as_they_say_and_the_result_is_the_same_t
     assert found.as_json() | {"share": 0.5, "labels": 80, "reason": ""} == found.as_json()
 
 
+@pytest.mark.slow
 def test_a_forest_on_labels_by_chance_drops_nothing():
     """Chance passes for learning once in a hundred draws, so two of three are told in any case."""
     told = []

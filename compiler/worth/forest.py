@@ -26,8 +26,8 @@ _TERMS = 5000
 _LEAST_LEAF = 5  # a judge errs, so no leaf of a tree rests on a single label
 _MOST_TESTED = 4000
 _PARTS = 4
-_SHUFFLES = 16
-_ONCE_IN_100 = 2.33  # standard deviations of a normal distribution
+_SHUFFLES = 8
+_ONCE_IN_100 = 3.2  # standard deviations, where these are known from eight draws (Student's t)
 _DECIMALS = 4  # so that another machine's last digits split no branch elsewhere
 
 Numbers = NDArray[np.float64]

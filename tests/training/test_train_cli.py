@@ -100,6 +100,7 @@ def test_a_missing_package(build_folder, monkeypatch):
     assert done.output in (PAGES / "F611.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_chat_by_pipe(trained):
     command = [sys.executable, "-c", "from training.cli import main; main()", "chat"]
     done = subprocess.run(

@@ -78,6 +78,7 @@ def test_two_processes_train_as_one(build, recipe, alone, train_on, tmp_path, va
     assert sorted(trained) == sorted(sample.id for sample in build.phase1)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_others(build, recipe, alone, train_on, tmp_path):
     out, draw = tmp_path / "out", random.Random(SEED)
 

@@ -40,7 +40,7 @@ def test_the_five_lines_run(here, capsys, monkeypatch):
     (here / "few.jsonl").write_text(json.dumps(GENERAL) + "\n")
     monkeypatch.setattr("training.evaluate.general.SHIPPED", here / "few.jsonl")
     first, second = blocks(DOC.read_text("utf-8"))
-    assert len(first.splitlines()) == 5
+    assert len([line for line in first.splitlines() if line]) == 5
     told = {}
     exec(first.replace('"tiny-cpu"', '"tiny.yaml"'), told)
     scores = capsys.readouterr().out.splitlines()[-1]

@@ -59,6 +59,7 @@ def recipe(tmp_path):
     return recipes.read(str(tmp_path / "recipe.yaml"), Report())
 
 
+@pytest.mark.slow
 def test_replay_keeps_what_its_absence_loses(tmp_path, recipe):
     seed = int(os.environ[SEED]) % 10**6
     recipe = replace(recipe, seed=seed)

@@ -88,7 +88,6 @@ def evaluate(
     if gate and student is None:
         raise typer.BadParameter("`--gate` is about a student: name it with `--student`")
     report = Report()
-    _look_for(named, report)
     build = data.read(build_folder, report)
     if build is None:
         fail(report)
@@ -122,6 +121,8 @@ def evaluate(
             fail(report)
         try:
             with open_judge(judge, taxonomy, report) if judge else nullcontext() as believed:
+                if not report.errors:
+                    _look_for(named, report)
                 if report.errors:
                     fail(report)
                 result = evaluation.evaluate(
