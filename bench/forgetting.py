@@ -151,10 +151,9 @@ def response(folder, seed):
             found["phase 1"] = asked(first / "phase1", made)
             out = first
         found[f"replay {share:.0%}"] = asked(out / "phase2", made)
-    if not seed:
-        by_recipe = with_replay(recipe, Replay(0.3))
-        out = trained(build, by_recipe, folder / "by-recipe", first)
-        found[BY_RECIPE] = asked(out / "phase2", made)
+    by_recipe = with_replay(recipe, Replay(0.3))
+    out = trained(build, by_recipe, folder / "by-recipe", first)
+    found[BY_RECIPE] = asked(out / "phase2", made)
     all_at_once = replace(recipe.phases[1], name="all", data="stacked")
     out = trained(build, replace(recipe, phases=(all_at_once,)), folder / "stacked")
     found["stacked"] = asked(out / "all", made)

@@ -35,7 +35,7 @@ def table(runs):
     for name in runs[0]:
         cells = []
         for column in range(len(KINDS)):
-            told = [run[name][column] for run in runs if name in run]
+            told = [run[name][column] for run in runs]
             cells.append(f"{statistics.mean(told):.2f} ({min(told):.2f} to {max(told):.2f})")
         print(f"{name:28}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
 
@@ -59,7 +59,7 @@ def replay(goals, scratch, rounds, seeds):
         means = [mean(name, column) for name in names]
         falls = max(one - other for one, other in pairwise(means))
         goals.say(f"from a share to the next it falls by, {kind}", max(0.0, falls), FALL)
-        apart = abs(runs[0]["replay 30%"][column] - runs[0][forgetting.BY_RECIPE][column])
+        apart = abs(mean("replay 30%", column) - mean(forgetting.BY_RECIPE, column))
         goals.say(f"30% by the recipe: apart from the mix's, {kind}", apart, 0.1)
 
 
