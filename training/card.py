@@ -24,6 +24,7 @@ from training.machine import EXTRA, write_text
 from training.recipe import BASE
 from training.run import EVALUATION, MERGED, RUN
 from training.shown import fixed, signed
+from training.stage import WHY
 
 CARD = "README.md"
 HUB_LICENCES = frozenset(
@@ -169,13 +170,6 @@ def _body(run: Json, manifest: Json, evaluation: Json, place: str) -> str:
         versions=list(_versions(manifest)),
         version=__version__,
     )
-
-
-WHY = {
-    "loss": "the loss is low enough",
-    "epochs": "all epochs are done",
-    "time": "the time is up",
-}
 
 
 def _scores(evaluation: Json, after: str) -> Iterator[tuple[str, list[str], list[list[str]]]]:

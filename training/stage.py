@@ -126,7 +126,7 @@ def train(
         return False
     console.print(
         f"{stage.name}: {counted(outcome.steps, 'step')}, loss {outcome.loss:.3f}, "
-        f"{outcome.seconds:.0f} s, stopped because {_WHY[outcome.why]}",
+        f"{outcome.seconds:.0f} s, stopped because {WHY[outcome.why]}",
         soft_wrap=True,
     )
     if choice:
@@ -172,7 +172,7 @@ def _write(
     shutil.rmtree(run.work)
 
 
-_WHY = {
+WHY = {
     "loss": "the loss is low enough",
     "epochs": "all epochs are done",
     "time": "the time is up",

@@ -7,7 +7,6 @@ fresh weights, a folder, the folder of a run, a name on the hub, or adapters on 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from transformers import (
 from compiler.codes import F609
 from compiler.diagnostics import Report
 from training.data import Build
-from training.encode import prompt_tokens
 from training.recipe import Embedded, Lora, Recipe
 from training.vocabulary import (
     CHAT_TEMPLATE,
@@ -298,26 +296,6 @@ def generate(
     with greedy(model, tokenizer, room):
         made = model.generate(input_ids=tokens, attention_mask=mask)
     return [t.strip() for t in tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """A student that answers single questions."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    @classmethod
-    def of(cls, where: str, base: str, report: Report) -> "Speaker | None":
-        """The student of a folder or name; adapters are put on `base`."""
-        tokenizer = load_tokenizer(where, report)
-        model = load_model(where, report, base=base, tokenizer=tokenizer)
-        return cls(model.eval(), tokenizer) if tokenizer and model else None
-
-    def answer(self, question: str, room: int = 200) -> str:
-        """The greedy answer, of at most `room` tokens."""
-        prompt = prompt_tokens([{"role": "user", "content": question}], self.tokenizer)
-        return generate(self.model, self.tokenizer, [prompt], room)[0]
 
 
 def _tokenizer(stage: str) -> PreTrainedTokenizerBase | None:

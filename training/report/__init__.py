@@ -21,12 +21,12 @@ from markupsafe import Markup
 from compiler import __version__
 from compiler.codes import E701, E704, F605
 from compiler.diagnostics import Report
-from training.card import WHY
 from training.machine import write_text
 from training.report import learned, plots, trained, words
 from training.report.asked import asked
 from training.report.files import DamagedError, lines, mapping, test_unchanged
 from training.run import EVALUATION, RUN
+from training.stage import WHY
 
 PAGE = Path(__file__).parent
 LISTED = 300  # samples or drops on the page
