@@ -14,6 +14,8 @@ from random import Random
 from training.mistakes import PREFERENCES
 from training.recipe import Phase, Recipe
 
+FEW_STEPS = 30
+"""Steps below which a student learns nothing to speak of (F610)."""
 WINDOW = 4096
 """Samples that are packed, or sorted by length, together: the rest of the order is chance."""
 

@@ -27,13 +27,12 @@ from training.choose import Candidate, Choice, Questions, choose, may_win
 from training.encode import Sequences
 from training.machine import RUNS, Hardware, track, whole_folder
 from training.mistakes import PREFERENCES
-from training.order import Order, order
+from training.order import FEW_STEPS, Order, order
 from training.recipe import Phase, Recipe
 from training.record import Recorder
 from training.trainer import Batches, Trainer
 from training.watch import LOG, Ended, Outcome, Watch, cut, signals
 
-FEW_STEPS = 30
 CANDIDATES = "candidates.jsonl"
 
 

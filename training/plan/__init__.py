@@ -15,7 +15,7 @@ from compiler.diagnostics import Report, counted
 from training.data import Build, Pair, Sample, read_json
 from training.encode import Limits, Sequences, encode
 from training.machine import Hardware
-from training.order import Order, order
+from training.order import FEW_STEPS, Order, order
 from training.pairs import encode_pairs
 from training.plan.cost import Batch, Memory, disk, memory, of_pairs, operations
 from training.plan.room import GIGA, Room
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_COUNTED = 3000
 """Samples of one stage that are turned into tokens: more are counted by an even share of them."""
-FEW_STEPS = 30
 HEADROOM = 0.9
 """Share of the free memory that a plan may fill: measured peaks were up to 28% above it."""
 
